@@ -1,0 +1,72 @@
+import type { Destination } from './destination.ts';
+import type { Change, Plan } from './plan.ts';
+import type { Problem } from './problem.ts';
+import type { RemotePath } from './remote-path.ts';
+
+/** What became of one change. `unknown`: the connection broke before the server said. */
+export type Outcome =
+  | { readonly change: Change; readonly result: 'done' }
+  | {
+      readonly change: Change;
+      readonly result: 'stale' | 'failed' | 'unknown';
+      readonly problem: Problem;
+    };
+
+/** What became of a step. */
+export interface StepReport {
+  readonly name: string;
+  readonly status: 'changed' | 'unchanged' | 'blocked' | 'failed' | 'planned';
+  /** Why, in words. */
+  readonly reason: string;
+  readonly changes: readonly Change[];
+}
+
+/** What became of an account. */
+export interface Report {
+  readonly destination: Destination;
+  readonly status: 'changed' | 'unchanged' | 'failed' | 'planned';
+  readonly steps: readonly StepReport[];
+  /** Whether the trial login with the key worked. */
+  readonly verified: boolean | 'not tried';
+  /** The run's folder, where what was replaced is kept. */
+  readonly run?: RemotePath;
+  readonly problem?: Problem;
+}
+
+/** Something that happened, for whoever watches: the task list, the plain text, the JSON lines. */
+export type Event =
+  /** How the session came about, in words; shown with --verbose. */
+  | { readonly type: 'note'; readonly destination: Destination; readonly text: string }
+  /** Said before the first question; shown unless --quiet. Text from the server is already harmless. */
+  | { readonly type: 'notice'; readonly destination: Destination; readonly text: string }
+  /** Said by the server before or at login. */
+  | { readonly type: 'banner'; readonly destination: Destination; readonly text: string }
+  | {
+      readonly type: 'plan';
+      readonly destination: Destination;
+      readonly plan: Plan;
+      /** Whether the plan is the whole result, will be asked about, or is applied straight away. */
+      readonly then: 'end' | 'ask' | 'apply';
+    }
+  /** The changes are about to be made; nobody is asked anything from here on. */
+  | { readonly type: 'applying'; readonly destination: Destination; readonly plan: Plan }
+  | { readonly type: 'outcome'; readonly destination: Destination; readonly outcome: Outcome }
+  /** Bytes of one large file sent so far. */
+  | {
+      readonly type: 'progress';
+      readonly destination: Destination;
+      readonly path: RemotePath;
+      readonly sent: number;
+      readonly total: number;
+    }
+  /** Every change has its outcome; `steps` says what became of each step. */
+  | { readonly type: 'applied'; readonly destination: Destination; readonly steps: readonly StepReport[] }
+  /** The trial login: the account lets the key in, and this is the login shell it gets. */
+  | { readonly type: 'verified'; readonly destination: Destination; readonly loginShell: string }
+  | { readonly type: 'problem'; readonly destination: Destination; readonly problem: Problem }
+  | { readonly type: 'report'; readonly report: Report }
+  /** The last event of all. */
+  | { readonly type: 'summary'; readonly reports: readonly Report[] };
+
+/** Watches a run. Only watches: nothing depends on it. */
+export type Observer = (event: Event) => void;

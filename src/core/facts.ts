@@ -1,0 +1,140 @@
+import { cksum } from './cksum.ts';
+import type { RemotePath } from './remote-path.ts';
+
+/** What a file holds. Contents are compared by size and checksum; the bytes are there only where someone needs them. */
+export interface Content {
+  /** In bytes. */
+  readonly size: number;
+  /** As POSIX cksum(1) computes it. */
+  readonly checksum: number;
+  /** The bytes, where they are small enough or were asked for. */
+  readonly bytes?: Uint8Array;
+  /** A copy on the server (undo puts it back without sending it twice over the wire). */
+  readonly keptAt?: RemotePath;
+  /** The file on this machine that holds the bytes, where it is too large to keep in memory. */
+  readonly localFile?: string;
+}
+
+/** What stands at a path. Modes are permission bits (0o000 to 0o7777), times are whole seconds since 1970. */
+export type Entry =
+  | { readonly kind: 'absent' }
+  | {
+      readonly kind: 'directory';
+      readonly mode: number;
+      readonly owner?: number;
+      /** What is in it, where the reading asked for a list. */
+      readonly names?: readonly string[];
+    }
+  | {
+      readonly kind: 'file';
+      readonly mode: number;
+      /** Absent in a prediction where the server's clock will set it, or where the server cannot tell. */
+      readonly mtime?: number;
+      readonly owner?: number;
+      /** Device and inode, so that two names of one file can be recognised. */
+      readonly inode?: string;
+      readonly content: Content;
+    }
+  | { readonly kind: 'symlink'; readonly target: RemotePath }
+  /** A file that this user may not read. */
+  | { readonly kind: 'unreadable'; readonly mode: number; readonly owner?: number }
+  /** Socket, device, pipe: never replaced. */
+  | { readonly kind: 'special' };
+
+/** Where the passwd entry was read from; `environment` means it could not be read and `$SHELL` was believed. */
+export type PasswdSource = 'getent' | 'passwd' | 'dscl' | 'environment';
+
+/** The account itself. */
+export interface AccountFacts {
+  readonly user: string;
+  readonly uid: number;
+  /** Absolute. */
+  readonly home: RemotePath;
+  readonly loginShell: string;
+  readonly passwd: PasswdSource;
+  /** Whether the home directory's group is the user's own, with no other member (Debian's sshd then allows group write). */
+  readonly ownGroup: boolean;
+}
+
+/** The machine that the account is on. */
+export interface SystemFacts {
+  /** `uname -s`. */
+  readonly os: string;
+  /** The lines of /etc/shells, in order, and whether each can be executed. */
+  readonly shells: readonly { readonly path: string; readonly executable: boolean }[];
+  /** Where the wanted shell is on the search path; empty where it is not. */
+  readonly found: string;
+  /** Those of the programs prep may use that are there. */
+  readonly tools: ReadonlySet<string>;
+  /** Whether `sudo -n` works without a password. Tried only where it would be needed. */
+  readonly sudo: boolean;
+}
+
+/** Everything that one probe learned of an account; immutable. */
+export interface Facts {
+  readonly account: AccountFacts;
+  readonly system: SystemFacts;
+  readonly entries: ReadonlyMap<RemotePath, Entry>;
+  /** For each path that is a symbolic link and was read with `follow`: where it leads, relative to the home directory if inside. */
+  readonly real: ReadonlyMap<RemotePath, RemotePath>;
+  /** Paths (or the nearest existing directory above them) that this user may not write. */
+  readonly unwritable: ReadonlySet<RemotePath>;
+  /** Private keys lying in ~/.ssh; only their modes are in `entries`, never their bytes. */
+  readonly privateKeys: readonly RemotePath[];
+  /** Runs that changed something, oldest first, by their folder's name. */
+  readonly runs: readonly string[];
+}
+
+/** A wish to know what stands at a path. */
+export interface Reading {
+  readonly path: RemotePath;
+  /** Read the bytes back, however many (`all`), or only up to `INLINE_LIMIT` (`some`); else size and checksum do. */
+  readonly bytes?: 'all' | 'some';
+  /** Bytes are not needed when the content is this one already. */
+  readonly unless?: { readonly size: number; readonly checksum: number };
+  /** Where it is a symbolic link, read what it leads to as well. */
+  readonly follow?: boolean;
+  /** Where it is a directory, list it. */
+  readonly list?: boolean;
+}
+
+/** Contents up to this many bytes travel inside the script that writes them and are shown as diffs; larger ones are not. */
+export const INLINE_LIMIT = 256 * 1024;
+
+/** Nothing stands there. */
+export const ABSENT: Entry = { kind: 'absent' };
+
+/** A content known by its bytes. */
+export function contentOf(bytes: Uint8Array): Content {
+  return { size: bytes.length, checksum: cksum(bytes), bytes };
+}
+
+/** Whether two contents are the same, as far as size and checksum tell. */
+export function sameContent(a: Content, b: Content): boolean {
+  return a.size === b.size && a.checksum === b.checksum;
+}
+
+/** Whether two entries are the same: kind, mode, content or target, and modification time where both know it. */
+export function same(a: Entry, b: Entry): boolean {
+  if (a.kind === 'directory' && b.kind === 'directory') return a.mode === b.mode;
+  if (a.kind === 'unreadable' && b.kind === 'unreadable') return a.mode === b.mode;
+  if (a.kind === 'symlink' && b.kind === 'symlink') return a.target === b.target;
+  if (a.kind === 'file' && b.kind === 'file') {
+    return (
+      a.mode === b.mode &&
+      sameContent(a.content, b.content) &&
+      (a.mtime === undefined || b.mtime === undefined || a.mtime === b.mtime)
+    );
+  }
+  return a.kind === b.kind;
+}
+
+/** What stands at a path; a path that was not read counts as absent. */
+export function entryAt(facts: Facts, path: RemotePath): Entry {
+  return facts.entries.get(path) ?? ABSENT;
+}
+
+/** The path to write for `path`: where it leads if it is a symbolic link that was followed, else itself. */
+export function realPath(facts: Facts, path: RemotePath): RemotePath {
+  return facts.real.get(path) ?? path;
+}

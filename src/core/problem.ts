@@ -1,0 +1,205 @@
+import { printable } from './printable.ts';
+
+/** Everything prep can complain about, each with exactly the fields its sentence needs. */
+export type Problem =
+  // what the user typed (exit status 2)
+  | { code: 'usage'; text: string }
+  | { code: 'bad-destination'; text: string }
+  | { code: 'bad-port'; text: string }
+  // this machine
+  | { code: 'cannot-read'; file: string; what: string; cause: string }
+  | { code: 'cannot-write'; file: string; what: string; cause: string }
+  | { code: 'not-a-public-key'; file: string; found: string }
+  | { code: 'no-key' }
+  | { code: 'key-exists'; file: string }
+  | { code: 'cannot-make-key'; cause: string }
+  | { code: 'needs-an-answer'; question: string; flag: string }
+  | { code: 'no-answer-given'; question: string }
+  | { code: 'interrupted' }
+  // on the way there
+  | { code: 'cannot-resolve'; host: string }
+  | { code: 'cannot-connect'; host: string; port: number; cause: string }
+  | { code: 'no-answer'; host: string; port: number; seconds: number }
+  | { code: 'not-ssh'; host: string; port: number; said: string }
+  | { code: 'no-common-algorithm'; what: string; cause: string }
+  | { code: 'host-key-unknown'; host: string; keyType: string; fingerprint: string; file: string }
+  | { code: 'host-key-declined'; host: string }
+  | {
+      code: 'host-key-changed' | 'host-key-revoked';
+      host: string;
+      keyType: string;
+      fingerprint: string;
+      file: string;
+      line: number;
+    }
+  // logging in
+  | { code: 'wrong-password'; tries: number }
+  | { code: 'password-not-offered'; offers: readonly string[]; keyTried: boolean }
+  | { code: 'hung-up'; during: string; said: string }
+  // the account
+  | { code: 'no-shell'; said: string; sftp: boolean }
+  | { code: 'home-missing'; home: string }
+  | { code: 'no-answer-from-shell'; seconds: number }
+  | { code: 'connection-lost'; certain: number; uncertain: number }
+  // a change that did not come about
+  | { code: 'stale'; path: string; found: string }
+  | { code: 'disk-full' | 'not-writable' | 'write-failed'; path: string; said: string }
+  | { code: 'shell-does-not-start'; shell: string; said: string }
+  | { code: 'chsh-refused'; tool: string; said: string }
+  | { code: 'chsh-wrong-password'; tool: string }
+  | { code: 'not-tried'; because: string }
+  // afterwards
+  | { code: 'not-as-predicted'; paths: readonly string[] }
+  | { code: 'key-refused'; because: string }
+  | { code: 'nothing-to-undo' }
+  | { code: 'unexpected'; cause: string };
+
+/** A problem on its way to the person; the library's error that showed it is kept as `cause`. */
+export class PrepError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem, cause?: unknown) {
+    super(explain(problem).sentence, { cause });
+    this.name = 'PrepError';
+    this.problem = problem;
+  }
+}
+
+/** What a person is told: one sentence (cause, then next action) without the account's name, and the exit status. */
+export interface Explanation {
+  readonly sentence: string;
+  readonly exit: 1 | 2 | 130;
+}
+
+/** The sentence for a problem. Text that came from elsewhere is made harmless here. */
+export function explain(problem: Problem): Explanation {
+  const [cause, action, exit] = words(problem);
+  return { sentence: action === '' ? cause : `${cause}; ${action}`, exit: exit ?? 1 };
+}
+
+/** Wraps whatever was thrown; what is not ours yet becomes `unexpected`. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof PrepError) return error.problem;
+  return { code: 'unexpected', cause: error instanceof Error ? error.message : String(error) };
+}
+
+type Words = readonly [cause: string, action: string, exit?: 1 | 2 | 130];
+
+function words(p: Problem): Words {
+  switch (p.code) {
+    case 'usage':
+      return [printable(p.text), 'see prep --help', 2];
+    case 'bad-destination':
+      return [`"${printable(p.text)}" is not a destination`, 'write it as [user@]host[:port]', 2];
+    case 'bad-port':
+      return [`"${printable(p.text)}" is not a port`, 'give a number from 1 to 65535', 2];
+    case 'cannot-read':
+      return [`cannot read the ${p.what} ${printable(p.file)} (${printable(p.cause)})`, 'check its name and permissions'];
+    case 'cannot-write':
+      return [`cannot write the ${p.what} ${printable(p.file)} (${printable(p.cause)})`, 'check its folder and permissions'];
+    case 'not-a-public-key':
+      return [`${printable(p.file)} is not an SSH public key but ${printable(p.found)}`, 'name the .pub file with -i'];
+    case 'no-key':
+      return ['there is no SSH key on this machine to install', 'make one with ssh-keygen -t ed25519, or name one with -i'];
+    case 'key-exists':
+      return [`${printable(p.file)} exists already and is left alone`, 'name the key to install with -i'];
+    case 'cannot-make-key':
+      return [`could not make a key pair (${printable(p.cause)})`, 'make one with ssh-keygen -t ed25519'];
+    case 'needs-an-answer':
+      return [`there is no terminal to ask: ${printable(p.question)}`, p.flag];
+    case 'no-answer-given':
+      return [`no answer was given to: ${printable(p.question)}`, 'run prep again'];
+    case 'interrupted':
+      return ['interrupted', 'run prep again: it does only what is missing', 130];
+    case 'cannot-resolve':
+      return [`there is no host named ${printable(p.host)}`, 'check the name and the network'];
+    case 'cannot-connect':
+      return [`cannot connect to ${printable(p.host)} port ${p.port} (${printable(p.cause)})`, 'check the host, the port and the network'];
+    case 'no-answer':
+      return [`no answer from ${printable(p.host)} port ${p.port} within ${p.seconds} s`, 'check the host, the port and any firewall between'];
+    case 'not-ssh':
+      return [
+        `what answers on ${printable(p.host)} port ${p.port} is not an SSH server${p.said === '' ? '' : ` (it said "${printable(p.said)}")`}`,
+        'check the port (-p)',
+      ];
+    case 'no-common-algorithm':
+      return [`the server and prep have no ${p.what} in common (${printable(p.cause)})`, 'have its SSH server updated, or allow a newer algorithm there'];
+    case 'host-key-unknown':
+      return [
+        `its host key is not known (${p.keyType} ${p.fingerprint})`,
+        `compare the fingerprint and run prep with --host-key accept-new, or add the key to ${printable(p.file)}`,
+      ];
+    case 'host-key-declined':
+      return [`the host key of ${printable(p.host)} was not accepted`, 'ask its administrator for the fingerprint and run prep again'];
+    case 'host-key-changed':
+      return [
+        `THE HOST KEY HAS CHANGED to ${p.keyType} ${p.fingerprint}, against ${printable(p.file)} line ${p.line}: someone may be listening in, or the host was reinstalled`,
+        `if you know that it was, clear the old key with: ssh-keygen -f ${shellWord(p.file)} -R ${shellWord(p.host)}`,
+      ];
+    case 'host-key-revoked':
+      return [
+        `its host key ${p.keyType} ${p.fingerprint} is marked @revoked in ${printable(p.file)} line ${p.line}`,
+        'do not log in there; ask its administrator for the new key',
+      ];
+    case 'wrong-password':
+      return [
+        `the password was refused ${p.tries === 1 ? 'once' : `${p.tries} times`}`,
+        'check the user name and the password, and whether the account is locked or its password login disabled',
+      ];
+    case 'password-not-offered':
+      return [
+        `the server takes no password (it offers ${p.offers.map(printable).join(', ') || 'nothing'})${p.keyTried ? ' and refused the key' : ''}`,
+        'name a key that it knows with -i, or have password login allowed there',
+      ];
+    case 'hung-up':
+      return [
+        `the server hung up during ${p.during}${p.said === '' ? '' : ` (${printable(p.said)})`}`,
+        'wait a minute and try again, or ask its administrator whether this address is blocked',
+      ];
+    case 'no-shell':
+      return [
+        `logged in, but the account runs no commands${p.said === '' ? '' : ` (it said "${printable(p.said)}")`}`,
+        p.sftp ? 'only file transfer works there' : 'ask its administrator for a login shell',
+      ];
+    case 'home-missing':
+      return [`the home directory ${printable(p.home)} does not exist`, 'ask the administrator to create it'];
+    case 'no-answer-from-shell':
+      return [`the remote shell did not answer within ${p.seconds} s`, 'look for a start-up file there that waits for something, then run prep again'];
+    case 'connection-lost':
+      return [
+        `the connection broke; ${p.certain} changes are certain, ${p.uncertain} are not`,
+        'run prep again: it does only what is missing',
+      ];
+    case 'stale':
+      return [`${printable(p.path)} changed after it was shown${p.found === '' ? '' : ` (now ${printable(p.found)})`}`, 'nothing was written to it; run prep again'];
+    case 'disk-full':
+      return [`${printable(p.path)} could not be written: no space left (${printable(p.said)})`, 'free some space there and run prep again; the old file is untouched'];
+    case 'not-writable':
+      return [`${printable(p.path)} may not be written (${printable(p.said)})`, 'ask its administrator to make it writable; the old file is untouched'];
+    case 'write-failed':
+      return [`${printable(p.path)} could not be written (${printable(p.said)})`, 'the old file is untouched; run prep again with -v'];
+    case 'shell-does-not-start':
+      return [
+        `${printable(p.shell)} does not start with these dotfiles (${printable(p.said)})`,
+        'mend them and run prep again; the login shell was left alone',
+      ];
+    case 'chsh-refused':
+      return [`${p.tool} refused to change the login shell (${printable(p.said)})`, 'ask the administrator to change it'];
+    case 'chsh-wrong-password':
+      return [`${p.tool} did not accept the password`, 'run prep again with the password of the account'];
+    case 'not-tried':
+      return [`not tried: ${printable(p.because)}`, 'run prep again'];
+    case 'not-as-predicted':
+      return [`afterwards ${p.paths.map(printable).join(', ')} differed from what was planned`, 'run prep again with -v'];
+    case 'key-refused':
+      return ['the server does not accept the key', printable(p.because)];
+    case 'nothing-to-undo':
+      return ['prep has changed nothing there that could be put back', 'nothing was done'];
+    case 'unexpected':
+      return [`something unexpected happened (${printable(p.cause)})`, 'run prep again with DEBUG=1 and report what it prints'];
+  }
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${printable(text).replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,40 @@
+import type { Readable, Writable } from 'node:stream';
+import type SftpClient from 'ssh2-sftp-client';
+
+/** How a remote command ended. `lost`: the connection broke before the server said. */
+export type Exit =
+  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'signal'; readonly signal: string }
+  | { readonly kind: 'lost' };
+
+/** A terminal for a remote command. */
+export interface Pty {
+  readonly term: string;
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** One remote command within a session. */
+export interface Channel {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Never rejects. */
+  readonly exit: Promise<Exit>;
+  /** Hangs up at once, without waiting for the server. */
+  close(): void;
+}
+
+/** One authenticated connection. */
+export interface Session {
+  /** `alice@web1`, for messages. */
+  readonly label: string;
+  /** How the user got in. */
+  readonly login: 'key' | 'password' | 'keyboard-interactive' | 'none';
+  /** Runs a command through the account's login shell. @throws PrepError where the server refuses the channel. */
+  exec(command: string, pty?: Pty): Promise<Channel>;
+  /** Opens SFTP; undefined where the account has none. */
+  sftp(): Promise<SftpClient | undefined>;
+  /** Hangs up at once. */
+  close(): void;
+}
