@@ -1,0 +1,147 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { isIPv6, SocketAddress } from 'node:net';
+import { dirname } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
+import { PrepError } from '../core/problem.ts';
+
+/** One line of a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
+export interface KnownHostsLine {
+  readonly file: string;
+  /** Counted from 1, comments and empty lines included. */
+  readonly line: number;
+  /** `revoked`: the key is never to be accepted. `cert-authority`: the key only signs certificates. */
+  readonly marker: '' | 'revoked' | 'cert-authority';
+  /** As written: a comma-separated list of patterns, or one hashed name, `|1|salt|hash`. */
+  readonly hostnames: string;
+  readonly keyType: string;
+  /** The raw key blob (RFC 4253 section 6.6), decoded from base64 when it is asked for. */
+  readonly key: Buffer;
+}
+
+const LINE =
+  /^[ \t]*(?:@(revoked|cert-authority)[ \t]+)?([^\s@#][^ \t]*)[ \t]+([^ \t]+)[ \t]+([A-Za-z0-9+/]+={0,2})(?=[ \t\r]|$)/;
+
+/**
+ * Reads known_hosts files, in the order given. A missing file counts as empty and a malformed line is
+ * passed over, as in OpenSSH's hostkeys_foreach (hostfile.c); whether a key is whole is seen when it is looked up.
+ * @throws PrepError `cannot-read`
+ */
+export async function readKnownHosts(files: readonly string[]): Promise<readonly KnownHostsLine[]> {
+  const contents = await Promise.all(files.map(readLines));
+  return contents.flat();
+}
+
+/**
+ * The name that known_hosts has for a host: `web1`, `[web1]:2222`; lower case, IPv6 addresses in their
+ * canonical form. Port 0 stands for no port: give it with a HostKeyAlias (put_host_port in OpenSSH's misc.c).
+ */
+export function hostName(host: string, port: number): string {
+  const name = isIPv6(host) && !host.includes('%') ? canonical(host) : lowerCase(host);
+  return port === 0 || port === 22 ? name : `[${name}]:${port}`;
+}
+
+/**
+ * Appends one line for a host key, in a single write, so that lines of concurrent writers do not mix. The file
+ * (0600) and its folder (0700) are made where they are missing. A name that would read as a pattern or break the
+ * line is written hashed, whatever `hash` (HashKnownHosts in ssh_config(5)) says. Port 0: `host` is a HostKeyAlias.
+ * @throws PrepError `cannot-write`
+ */
+export async function rememberHostKey(
+  file: string,
+  host: string,
+  port: number,
+  key: Buffer,
+  options: { readonly hash: boolean },
+): Promise<void> {
+  const name = hostName(host, port);
+  const hash = options.hash || /[\s\p{Cc}*?!,#|@]/u.test(name);
+  const type = keyTypeOf(key);
+  if (!isWhole(key, type)) throw failure('cannot-write', file, new Error('not a host key'));
+  const line = `${hash ? hashedName(name, randomBytes(20)) : name} ${type} ${key.toString('base64')}\n`;
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await append(file, line);
+  } catch (error) {
+    throw failure('cannot-write', file, error);
+  }
+}
+
+/** A host name as HashKnownHosts writes it: HMAC-SHA1 keyed with the salt (host_hash in hostfile.c). */
+export function hashedName(name: string, salt: Buffer): string {
+  const hash = createHmac('sha1', salt).update(name).digest('base64');
+  return `|1|${salt.toString('base64')}|${hash}`;
+}
+
+/** Lower case, ASCII only, as tolower(3) in the C locale: U+212A must not turn into a plain k. */
+export function lowerCase(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** The type that a key blob begins with, such as `ssh-ed25519`; empty where it begins with none. */
+export function keyTypeOf(key: Buffer): string {
+  const end = key.length < 4 ? 0 : 4 + key.readUInt32BE(0);
+  const type = end <= key.length ? key.toString('latin1', 4, end) : '';
+  return /^[\w@.-]+$/.test(type) ? type : '';
+}
+
+/** Whether a key blob begins with its type and its fields (a length and that many bytes each) fill it exactly. */
+export function isWhole(key: Buffer, type: string): boolean {
+  let at = 0;
+  while (at + 4 <= key.length) at += 4 + key.readUInt32BE(at);
+  return (
+    at === key.length && type !== '' && keyTypeOf(key) === type && key.length > type.length + 4
+  );
+}
+
+async function readLines(file: string): Promise<KnownHostsLine[]> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return '';
+    throw failure('cannot-read', file, error);
+  });
+  return text.split('\n').flatMap((line, index) => parseLine(line, file, index + 1) ?? []);
+}
+
+function parseLine(text: string, file: string, line: number): KnownHostsLine | undefined {
+  const [, marker = '', hostnames = '', keyType = '', base64 = ''] = LINE.exec(text) ?? [];
+  if (base64 === '' || base64.length % 4 !== 0) return undefined;
+  return {
+    file,
+    line,
+    marker: marker as KnownHostsLine['marker'],
+    hostnames,
+    keyType,
+    get key() {
+      return Buffer.from(base64, 'base64');
+    },
+  };
+}
+
+function canonical(address: string): string {
+  return new SocketAddress({ address, family: 'ipv6' }).address;
+}
+
+async function append(file: string, line: string): Promise<void> {
+  const handle = await open(file, 'a+', 0o600);
+  try {
+    const bytes = Buffer.from((await lacksNewline(handle)) ? `\n${line}` : line);
+    const { bytesWritten } = await handle.write(bytes);
+    if (bytesWritten < bytes.length) throw new Error('no space left on device');
+  } finally {
+    await handle.close();
+  }
+}
+
+async function lacksNewline(handle: FileHandle): Promise<boolean> {
+  const { size } = await handle.stat();
+  if (size === 0) return false;
+  const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
+  return buffer[0] !== 0x0a;
+}
+
+function failure(code: 'cannot-read' | 'cannot-write', file: string, error: unknown): PrepError {
+  const { errno, message } = error as NodeJS.ErrnoException;
+  const cause = getSystemErrorMap().get(errno ?? 0)?.[1] ?? message;
+  return new PrepError({ code, file, what: 'known_hosts file', cause }, error);
+}

@@ -1,0 +1,142 @@
+import { createHash } from 'node:crypto';
+import { hashedName, hostName, isWhole, keyTypeOf, lowerCase } from './known-hosts-file.ts';
+import type { KnownHostsLine } from './known-hosts-file.ts';
+
+export { hostName, readKnownHosts, rememberHostKey } from './known-hosts-file.ts';
+export type { KnownHostsLine } from './known-hosts-file.ts';
+
+/** What known_hosts says of a host key, and the line that says so; no line where the host is unknown. */
+export interface HostKeyJudgement {
+  readonly verdict: 'known' | 'unknown' | 'changed' | 'revoked';
+  readonly file?: string;
+  readonly line?: number;
+}
+
+/**
+ * Judges the key that a host presented. As in OpenSSH (check_hostkeys_by_key_or_type in hostfile.c) any other key
+ * of the host, whatever its type, makes it `changed`, a `@revoked` line wins over everything, and a
+ * `@cert-authority` line says nothing of a plain key. Unlike OpenSSH, a key known for the bare host name does not
+ * vouch for another port. Port 0: `host` is a HostKeyAlias.
+ */
+export function judgeHostKey(
+  lines: readonly KnownHostsLine[],
+  host: string,
+  port: number,
+  key: Buffer,
+): HostKeyJudgement {
+  const about = linesAbout(lines, hostName(host, port));
+  const revoked = about.find((line) => line.marker === 'revoked' && line.key.equals(key));
+  if (revoked) return judgement('revoked', revoked);
+  const plain = about.filter((line) => line.marker === '');
+  const equal = plain.find((line) => line.key.equals(key));
+  if (equal) return judgement('known', equal);
+  const other = plain.find((line) => line.keyType === keyTypeOf(key)) ?? plain[0];
+  return other ? judgement('changed', other) : { verdict: 'unknown' };
+}
+
+/** The types of the keys that a host is known by, in file order, each once. Port 0: `host` is a HostKeyAlias. */
+export function knownKeyTypes(
+  lines: readonly KnownHostsLine[],
+  host: string,
+  port: number,
+): readonly string[] {
+  const plain = linesAbout(lines, hostName(host, port)).filter((line) => line.marker === '');
+  return [...new Set(plain.map((line) => line.keyType))];
+}
+
+/** What ssh2 can verify, best first; `ssh-rsa`, which signs with SHA-1, is left out. */
+const ALGORITHMS = [
+  'ssh-ed25519',
+  'ecdsa-sha2-nistp256',
+  'ecdsa-sha2-nistp384',
+  'ecdsa-sha2-nistp521',
+  'rsa-sha2-512',
+  'rsa-sha2-256',
+];
+
+/**
+ * The host key algorithms to offer: those of the known key types first, best first within each half, as
+ * order_hostkeyalgs does in OpenSSH's sshconnect2.c. A name that ssh2 does not support never appears.
+ */
+export function hostKeyAlgorithms(types: readonly string[]): string[] {
+  const held = (name: string): boolean =>
+    types.includes(name.startsWith('rsa-') ? 'ssh-rsa' : name);
+  return [...ALGORITHMS.filter(held), ...ALGORITHMS.filter((name) => !held(name))];
+}
+
+/** The fingerprint of a key blob as `ssh-keygen -l` prints it: `SHA256:` and unpadded base64. */
+export function fingerprint(key: Buffer): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
+const TYPE_NAMES: ReadonlyMap<string, string> = new Map([
+  ['ssh-ed25519', 'ED25519'],
+  ['ecdsa-sha2-nistp256', 'ECDSA'],
+  ['ecdsa-sha2-nistp384', 'ECDSA'],
+  ['ecdsa-sha2-nistp521', 'ECDSA'],
+  ['ssh-rsa', 'RSA'],
+  ['ssh-dss', 'DSA'],
+  ['sk-ssh-ed25519@openssh.com', 'ED25519-SK'],
+  ['sk-ecdsa-sha2-nistp256@openssh.com', 'ECDSA-SK'],
+]);
+
+/** The type of a key blob as `ssh-keygen -l` prints it: `ED25519`, `ECDSA`, `RSA`, ...; else `unknown`. */
+export function keyTypeName(key: Buffer): string {
+  return TYPE_NAMES.get(keyTypeOf(key)) ?? 'unknown';
+}
+
+/** Hashed names cost an HMAC each, so what was looked up once is not looked up again. */
+const found = new WeakMap<readonly KnownHostsLine[], Map<string, KnownHostsLine[]>>();
+
+function linesAbout(lines: readonly KnownHostsLine[], name: string): KnownHostsLine[] {
+  const byName = found.get(lines) ?? new Map<string, KnownHostsLine[]>();
+  found.set(lines, byName);
+  const about = byName.get(name) ?? lines.filter((line) => isAbout(line, name));
+  byName.set(name, about);
+  return about;
+}
+
+function isAbout(line: KnownHostsLine, name: string): boolean {
+  return matchesHost(line.hostnames, name) && isWhole(line.key, line.keyType);
+}
+
+function matchesHost(hostnames: string, name: string): boolean {
+  if (hostnames.startsWith('|')) return matchesHashed(hostnames, name);
+  let matched = false;
+  for (const field of lowerCase(hostnames).split(',')) {
+    const negated = field.startsWith('!');
+    if (!matchesPattern(negated ? field.slice(1) : field, name)) continue;
+    if (negated) return false;
+    matched = true;
+  }
+  return matched;
+}
+
+function matchesHashed(hostnames: string, name: string): boolean {
+  const salt = Buffer.from(hostnames.split('|')[2] ?? '', 'base64');
+  return salt.length === 20 && hashedName(name, salt) === hostnames;
+}
+
+/** `*` and `?`, without the exponential backtracking of the recursive way. */
+function matchesPattern(pattern: string, name: string): boolean {
+  let at = 0;
+  let star = -1;
+  let resume = 0;
+  for (let i = 0; i < name.length;) {
+    if (pattern[at] === '*') {
+      star = at++;
+      resume = i;
+    } else if (pattern[at] === '?' || pattern[at] === name[i]) {
+      at++;
+      i++;
+    } else if (star >= 0) {
+      at = star + 1;
+      i = ++resume;
+    } else return false;
+  }
+  return /^\**$/.test(pattern.slice(at));
+}
+
+function judgement(verdict: HostKeyJudgement['verdict'], by: KnownHostsLine): HostKeyJudgement {
+  return { verdict, file: by.file, line: by.line };
+}
