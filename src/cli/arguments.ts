@@ -1,0 +1,136 @@
+import { parseDestination, type Destination } from '../core/destination.ts';
+import { COMPLETION_SHELLS } from './help.ts';
+import { distance } from './nearest.ts';
+import {
+  oneOf,
+  readOptions,
+  sortTokens,
+  tokenize,
+  usage,
+  type Options,
+  type Words,
+} from './options.ts';
+
+/** A shell that there is a completion script for. */
+export type CompletionShell = (typeof COMPLETION_SHELLS)[number];
+
+/** What the user asked for. `destinations` is empty only where `--hosts` names more. */
+export type Invocation = { readonly options: Options } & (
+  | { readonly command: 'prepare' | 'undo'; readonly destinations: readonly Destination[] }
+  | {
+      readonly command: 'open' | 'run';
+      readonly destination: Destination;
+      /** Empty where `open` was given none. */
+      readonly remoteCommand: readonly string[];
+    }
+  | { readonly command: 'mastering'; readonly remove: boolean }
+  | { readonly command: 'completion'; readonly shell: CompletionShell }
+  | { readonly command: 'steps' | 'demo' | 'help' | 'version' }
+);
+
+/** The subcommands, as typed. */
+export const COMMANDS = [
+  'undo',
+  'open',
+  'run',
+  'mastering',
+  'steps',
+  'demo',
+  'completion',
+] as const;
+
+type Command = (typeof COMMANDS)[number];
+
+/**
+ * Reads the command line. Options may stand anywhere before `--`; `-h` and `-V` win over everything else.
+ * @throws PrepError `usage`, `bad-destination`, `bad-port`
+ */
+export function parseArguments(argv: readonly string[], stepNames: readonly string[]): Invocation {
+  const tokens = tokenize(argv);
+  const wish = tokens.find(
+    (t) => t.kind === 'option' && (t.name === 'help' || t.name === 'version'),
+  );
+  if (wish?.kind === 'option') {
+    return { command: wish.name as 'help' | 'version', options: readOptions(new Map(), stepNames) };
+  }
+  const words = sortTokens(tokens, argv);
+  const options = readOptions(words.given, stepNames);
+  const [first] = words.before;
+  const command = COMMANDS.find((name) => name === first);
+  if (words.given.has('remove') && command !== 'mastering') {
+    throw usage('--remove goes with prep mastering');
+  }
+  if (command === undefined) return prepare(words, options);
+  return subcommand(command, { ...words, before: words.before.slice(1) }, options);
+}
+
+function prepare({ before, after = [] }: Words, options: Options): Invocation {
+  refuseTypo(before);
+  return {
+    command: 'prepare',
+    destinations: destinations([...before, ...after], options),
+    options,
+  };
+}
+
+function subcommand(command: Command, words: Words, options: Options): Invocation {
+  const { before, after } = words;
+  switch (command) {
+    case 'undo':
+      return {
+        command,
+        destinations: destinations([...before, ...(after ?? [])], options),
+        options,
+      };
+    case 'open':
+    case 'run':
+      return { command, ...remoteCommand(command, words), options };
+    case 'mastering':
+      refuseExtra(command, words, 0);
+      return { command, remove: words.given.has('remove'), options };
+    case 'completion':
+      refuseExtra(command, words, 1);
+      return { command, shell: oneOf(before[0], COMPLETION_SHELLS, 'prep completion'), options };
+    default:
+      refuseExtra(command, words, 0);
+      return { command, options };
+  }
+}
+
+function destinations(words: readonly string[], options: Options): Destination[] {
+  if (words.length === 0 && options.hosts === undefined) throw usage('no destination was given');
+  return words.map(parseDestination);
+}
+
+function remoteCommand(
+  command: 'open' | 'run',
+  { before, after }: Words,
+): { destination: Destination; remoteCommand: readonly string[] } {
+  const [place, extra] = before;
+  if (place === undefined) throw usage('no destination was given');
+  if (extra !== undefined) {
+    throw usage(`"${extra}" is one word too many: the command goes after --`);
+  }
+  const remote = after ?? [];
+  if (command === 'run' && remote.length === 0) throw usage('prep run needs a command after --');
+  return { destination: parseDestination(place), remoteCommand: remote };
+}
+
+function refuseExtra(command: Command, { before, after = [] }: Words, wanted: number): void {
+  const extra = [...before, ...after][wanted];
+  if (extra !== undefined) throw usage(`prep ${command} takes no "${extra}"`);
+}
+
+/** A first word that is nearly a subcommand: a slip of the finger rather than a host's name. */
+function refuseTypo(words: readonly string[]): void {
+  const [first = ''] = words;
+  if (!/^[a-z]+$/.test(first)) return;
+  const alone: readonly Command[] = ['mastering', 'steps', 'demo', 'completion'];
+  const meant = (words.length > 1 ? COMMANDS : alone).find(
+    (name) => name[0] === first[0] && distance(name, first) <= (name.length > 6 ? 2 : 1),
+  );
+  if (meant === undefined) return;
+  throw usage(
+    `"${first}" is not a command, did you mean ${meant} (a host of that name: ssh://${first})`,
+  );
+}

@@ -1,0 +1,135 @@
+import { COMMANDS, type CompletionShell } from './arguments.ts';
+import { COMPLETION_SHELLS, FLAGS, type Flag } from './help.ts';
+
+/** What a shell shows beside each subcommand. */
+const ABOUT: Readonly<Record<(typeof COMMANDS)[number], string>> = {
+  undo: 'put back what the last run replaced',
+  open: 'interactive session over the one connection',
+  run: 'one command over the one connection',
+  mastering: 'opportunistic connection mastering',
+  steps: 'list the steps',
+  demo: 'prepare a throw-away account',
+  completion: 'print a shell completion script',
+};
+
+/** The completion script for a shell; to be sourced, or put where the shell looks for such. */
+export function completionScript(shell: CompletionShell, stepNames: readonly string[]): string {
+  if (shell === 'bash') return bash(stepNames);
+  if (shell === 'zsh') return zsh(stepNames);
+  return fish(stepNames);
+}
+
+function bash(stepNames: readonly string[]): string {
+  const cases = FLAGS.filter((flag) => flag.value).map(
+    (flag) => `    ${spellings(flag).join('|')}) ${bashValue(flag, stepNames)} ;;`,
+  );
+  return `# bash completion for prep; in ~/.bashrc: eval "$(prep completion bash)"
+_prep() {
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]}
+  COMPREPLY=()
+  case $prev in
+${cases.join('\n')}
+    completion) COMPREPLY=($(compgen -W '${COMPLETION_SHELLS.join(' ')}' -- "$cur")); return ;;
+  esac
+  case $cur in
+    -*) COMPREPLY=($(compgen -W '${FLAGS.map((flag) => `--${flag.name}`).join(' ')}' -- "$cur")); return ;;
+  esac
+  declare -F _known_hosts_real >/dev/null && _known_hosts_real -a -- "$cur"
+  [ "$COMP_CWORD" -eq 1 ] && COMPREPLY+=($(compgen -W '${COMMANDS.join(' ')}' -- "$cur"))
+}
+complete -F _prep prep
+`;
+}
+
+function bashValue({ completes = 'file' }: Flag, stepNames: readonly string[]): string {
+  const reply = (how: string): string => `COMPREPLY=($(compgen ${how} -- "$cur")); return`;
+  if (completes === 'nothing') return 'return';
+  if (completes === 'file') return reply('-f');
+  if (completes === 'directory') return reply('-d');
+  if (completes === 'host') {
+    return 'declare -F _known_hosts_real >/dev/null && _known_hosts_real -a -- "$cur"; return';
+  }
+  if (completes !== 'step') return reply(`-W '${completes.join(' ')}'`);
+  return `local done=; [[ $cur == *,* ]] && done=\${cur%,*},; COMPREPLY=($(compgen -P "$done" -W '${stepNames.join(' ')}' -- "\${cur##*,}")); return`;
+}
+
+function zsh(stepNames: readonly string[]): string {
+  const flags = FLAGS.map((flag) => `    ${zshFlag(flag, stepNames)}`);
+  const commands = COMMANDS.map((name) => `'${name}:${ABOUT[name]}'`);
+  return `#compdef prep
+# zsh completion for prep; in ~/.zshrc after compinit: eval "$(prep completion zsh)"
+_prep_first() {
+  local -a commands=(${commands.join(' ')})
+  _describe command commands
+  _prep_host
+}
+_prep_host() { _alternative 'users:user:_users -S @' 'hosts:host:_hosts' }
+_prep_rest() {
+  case $words[2] in
+    completion) _values shell ${COMPLETION_SHELLS.join(' ')} ;;
+    steps|demo|mastering) ;;
+    *) _prep_host ;;
+  esac
+}
+_prep() {
+  _arguments -s -S \\
+${flags.map((line) => `${line} \\`).join('\n')}
+    '1: :_prep_first' '*: :_prep_rest'
+}
+if [ "$funcstack[1]" = _prep ]; then _prep "$@"; else compdef _prep prep; fi
+`;
+}
+
+function zshFlag(flag: Flag, stepNames: readonly string[]): string {
+  const about = flag.about.replaceAll("'", "'\\''").replaceAll(/[[\]:]/g, '\\$&');
+  const label = flag.value?.replace(',...', '');
+  const rest = `[${about}]${label ? `:${label}:${zshValue(flag, stepNames)}` : ''}`;
+  const names = spellings(flag);
+  const [mark, longMark] = label ? ['+', '='] : ['', ''];
+  if (names.length === 1) return `'${names[0]}${longMark}${rest}'`;
+  const repeats = flag.name === 'identity' || flag.name === 'verbose';
+  const first = repeats ? '*' : `(${names.join(' ')})`;
+  return `'${first}'{${names[0]}${mark},${names[1]}${longMark}}'${rest}'`;
+}
+
+function zshValue({ completes = 'file' }: Flag, stepNames: readonly string[]): string {
+  if (completes === 'nothing') return ' ';
+  if (completes === 'file') return '_files';
+  if (completes === 'directory') return '_files -/';
+  if (completes === 'host') return '_prep_host';
+  if (completes === 'step') return `_values -s , step ${stepNames.join(' ')}`;
+  return `(${completes.join(' ')})`;
+}
+
+function fish(stepNames: readonly string[]): string {
+  const flags = FLAGS.map((flag) => {
+    const short = flag.short ? ` -s ${flag.short}` : '';
+    const value = flag.value ? ` -r ${fishValue(flag, stepNames)}` : '';
+    return `complete -c prep${short} -l ${flag.name}${value} -d '${fishQuoted(flag.about)}'`;
+  });
+  const commands = COMMANDS.map(
+    (name) => `complete -c prep -n __fish_use_subcommand -a ${name} -d '${ABOUT[name]}'`,
+  );
+  return `# fish completion for prep; prep completion fish > ~/.config/fish/completions/prep.fish
+complete -c prep -f -a '(__fish_complete_user_at_hosts)' -n 'not __fish_seen_subcommand_from steps demo mastering completion'
+complete -c prep -n '__fish_seen_subcommand_from completion' -a '${COMPLETION_SHELLS.join(' ')}'
+${[...commands, ...flags].join('\n')}
+`;
+}
+
+function fishValue({ completes = 'file' }: Flag, stepNames: readonly string[]): string {
+  if (completes === 'nothing') return '-f';
+  if (completes === 'file') return '-F';
+  if (completes === 'directory') return `-f -a '(__fish_complete_directories)'`;
+  if (completes === 'host') return `-f -a '(__fish_complete_user_at_hosts)'`;
+  if (completes === 'step') return `-f -a '(__fish_append , ${stepNames.join(' ')})'`;
+  return `-f -a '${completes.join(' ')}'`;
+}
+
+function fishQuoted(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
+}
+
+function spellings({ name, short }: Flag): string[] {
+  return short ? [`-${short}`, `--${name}`] : [`--${name}`];
+}
