@@ -41,15 +41,18 @@ complete -F _prep prep
 `;
 }
 
+function bashReply(how: string): string {
+  return `COMPREPLY=($(compgen ${how} -- "$cur")); return`;
+}
+
 function bashValue({ completes = 'file' }: Flag, stepNames: readonly string[]): string {
-  const reply = (how: string): string => `COMPREPLY=($(compgen ${how} -- "$cur")); return`;
   if (completes === 'nothing') return 'return';
-  if (completes === 'file') return reply('-f');
-  if (completes === 'directory') return reply('-d');
+  if (completes === 'file') return bashReply('-f');
+  if (completes === 'directory') return bashReply('-d');
   if (completes === 'host') {
     return 'declare -F _known_hosts_real >/dev/null && _known_hosts_real -a -- "$cur"; return';
   }
-  if (completes !== 'step') return reply(`-W '${completes.join(' ')}'`);
+  if (completes !== 'step') return bashReply(`-W '${completes.join(' ')}'`);
   return `local done=; [[ $cur == *,* ]] && done=\${cur%,*},; COMPREPLY=($(compgen -P "$done" -W '${stepNames.join(' ')}' -- "\${cur##*,}")); return`;
 }
 
