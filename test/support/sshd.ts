@@ -1,0 +1,219 @@
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe } from 'vitest';
+
+export { makeAccount, type AccountOptions, type HomeFile, type TestAccount } from './account.ts';
+
+const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd'].find((path) => existsSync(path));
+const SFTP_SERVER = ['/usr/lib/openssh/sftp-server', '/usr/libexec/sftp-server'].find((path) =>
+  existsSync(path),
+);
+
+/** What a server of one's own should be like. */
+export interface SshdOptions {
+  /** Lines of sshd_config(5); they win over the defaults here. */
+  readonly config?: readonly string[];
+  /** `Match` blocks, which must stand at the end. */
+  readonly match?: readonly string[];
+  /** The SFTP subsystem: its own process (default), inside sshd, or none. */
+  readonly sftp?: 'external' | 'internal' | 'none';
+  /** Default: ed25519, ecdsa and rsa. */
+  readonly hostKeys?: readonly HostKeyType[];
+}
+
+/** Kinds of host keys that ssh-keygen makes. */
+export type HostKeyType = 'ed25519' | 'ecdsa' | 'rsa';
+
+/** A login that the server reported. */
+export interface Login {
+  readonly method: string;
+  readonly user: string;
+}
+
+/** Why no real server can be started here; undefined where one can. */
+export const noSshd: string | undefined = whyNoSshd();
+
+/** `describe` for tests that need a real server: where there can be none, they are skipped and the title says why. */
+export function describeSshd(title: string, body: () => void): void {
+  const why = noSshd === undefined ? '' : ` (skipped: ${noSshd})`;
+  describe.skipIf(noSshd !== undefined)(`${title}${why}`, () => body());
+}
+
+/** A real OpenSSH server with PAM on loopback, in a folder of its own. */
+export class TestSshd {
+  readonly host = '127.0.0.1';
+  readonly port: number;
+  readonly folder: string;
+  readonly #process: ChildProcess;
+  readonly #hostKeys: readonly HostKeyType[];
+  #seen = 0;
+
+  /** Use `startSshd`. */
+  constructor(folder: string, port: number, hostKeys: readonly HostKeyType[]) {
+    this.folder = folder;
+    this.port = port;
+    this.#hostKeys = hostKeys;
+    // A listener that outlives a killed test process would hold its port for ever.
+    const command = ['--pdeathsig', 'KILL', SSHD!, '-D', '-f', this.#path('sshd_config')];
+    this.#process = spawn('setpriv', [...command, '-E', this.#path('log')], { stdio: 'ignore' });
+  }
+
+  /** Everything the server has said, at LogLevel VERBOSE. */
+  log(): string {
+    return existsSync(this.#path('log')) ? readFileSync(this.#path('log'), 'utf8') : '';
+  }
+
+  /** How many connections were made since the start or the last `forget()`. */
+  connections(): number {
+    return this.#recent().match(/^Connection from /gm)?.length ?? 0;
+  }
+
+  /** Who logged in, and how, since the start or the last `forget()`. */
+  logins(): Login[] {
+    return [...this.#recent().matchAll(/^Accepted (\S+) for (\S+) from/gm)].map((match) => ({
+      method: match[1]!,
+      user: match[2]!,
+    }));
+  }
+
+  /** How many wrong passwords (or signatures of keys) came since the start or the last `forget()`. */
+  refusals(method: 'password' | 'publickey' = 'password'): number {
+    return this.#recent().match(new RegExp(`^Failed ${method} for `, 'gm'))?.length ?? 0;
+  }
+
+  /** Counts from here on. */
+  forget(): void {
+    this.#seen = this.log().length;
+  }
+
+  /** The server's host keys as known_hosts lines. */
+  knownHosts(): string {
+    const lines = this.#hostKeys.map((type) => `[${this.host}]:${this.port} ${this.hostKey(type)}`);
+    return lines.map((line) => `${line}\n`).join('');
+  }
+
+  /** `type blob` of one host key. */
+  hostKey(type: HostKeyType): string {
+    const line = readFileSync(this.#path(`${type}.pub`), 'utf8');
+    return line.split(' ').slice(0, 2).join(' ').trim();
+  }
+
+  /** Whether the listener is still there. */
+  get running(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** Ends the listener and removes its folder. Sessions end with the accounts they belong to. */
+  stop(): void {
+    this.#process.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  #recent(): string {
+    return this.log().slice(this.#seen).replaceAll('\r', '');
+  }
+}
+
+/** Starts a server and waits until it listens. @throws Error with the server's own words */
+export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
+  const { hostKeys = ['ed25519', 'ecdsa', 'rsa'] } = options;
+  mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
+  for (let attempt = 0; ; attempt++) {
+    const folder = mkdtempSync(join(tmpdir(), 'prep-sshd-'));
+    hostKeys.forEach((type) => makeHostKey(join(folder, type), type));
+    const port = await freePort();
+    writeFileSync(join(folder, 'sshd_config'), configuration(folder, port, options));
+    const server = new TestSshd(folder, port, hostKeys);
+    if (await listens(server)) return server;
+    const said = server.log() || 'it said nothing';
+    server.stop();
+    if (!said.includes('Address already in use') || attempt === 4) {
+      throw new Error(`sshd did not start: ${said}`);
+    }
+  }
+}
+
+/** A port of 127.0.0.1 that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function configuration(folder: string, port: number, options: SshdOptions): string {
+  const {
+    config = [],
+    match = [],
+    sftp = 'external',
+    hostKeys = ['ed25519', 'ecdsa', 'rsa'],
+  } = options;
+  const server = sftp === 'internal' ? 'internal-sftp' : SFTP_SERVER;
+  const lines = [
+    ...config,
+    `Port ${port}`,
+    'ListenAddress 127.0.0.1',
+    ...hostKeys.map((type) => `HostKey ${join(folder, type)}`),
+    'UsePAM yes',
+    'PasswordAuthentication yes',
+    'KbdInteractiveAuthentication no',
+    'PermitRootLogin no',
+    'AllowUsers prep_*',
+    'MaxStartups 1000',
+    'PrintMotd no',
+    'LogLevel VERBOSE',
+    'PidFile none',
+    ...(penalises() ? ['PerSourcePenalties no'] : []),
+    ...(sftp === 'none' ? [] : [`Subsystem sftp ${server}`]),
+    ...match,
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** Making RSA keys takes long; one set serves all servers of a test process. */
+const hostKeyCache = new Map<HostKeyType, readonly [secret: string, open: string]>();
+
+function makeHostKey(file: string, type: HostKeyType): void {
+  const made = hostKeyCache.get(type);
+  if (made === undefined) {
+    execFileSync('ssh-keygen', ['-q', '-t', type, '-N', '', '-C', 'test host', '-f', file]);
+    hostKeyCache.set(type, [readFileSync(file, 'utf8'), readFileSync(`${file}.pub`, 'utf8')]);
+    return;
+  }
+  writeFileSync(file, made[0], { mode: 0o600 });
+  writeFileSync(`${file}.pub`, made[1]);
+}
+
+async function listens(server: TestSshd): Promise<boolean> {
+  for (let waited = 0; waited < 10_000 && server.running; waited += 10) {
+    if (server.log().includes('Server listening on ')) return true;
+    await sleep(10);
+  }
+  return false;
+}
+
+/** OpenSSH 9.8 and later shut out an address after a few refused logins. */
+function penalises(): boolean {
+  const { stderr } = spawnSync(SSHD!, ['-V'], { encoding: 'utf8' });
+  const [, major = 0, minor = 0] = /OpenSSH_(\d+)\.(\d+)/.exec(stderr) ?? [];
+  return Number(major) * 100 + Number(minor) >= 908;
+}
+
+function whyNoSshd(): string | undefined {
+  if (process.getuid?.() !== 0) return 'not root';
+  if (SSHD === undefined || SFTP_SERVER === undefined) return 'openssh-server is not installed';
+  const tools = ['useradd', 'userdel', 'chpasswd', 'ssh-keygen', 'flock', 'setpriv'];
+  const missing = tools.filter(
+    (tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0,
+  );
+  return missing.length > 0 ? `${missing.join(', ')} missing` : undefined;
+}
