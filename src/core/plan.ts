@@ -1,6 +1,6 @@
 import type { AuthorizedKey } from './authorized-key.ts';
 import type { Destination } from './destination.ts';
-import type { Entry, Facts, Reading } from './facts.ts';
+import { sameContent, type Entry, type Facts, type Reading } from './facts.ts';
 import type { RemotePath } from './remote-path.ts';
 
 /** What stands at a path changes from `before` to `after`. Creating, replacing, linking, chmod and removing are all this. */
@@ -78,4 +78,108 @@ export interface Plan {
   /** The facts as they will be when every change was made. */
   readonly predicted: Facts;
   readonly steps: readonly PlannedStep[];
+}
+
+/**
+ * Plans an account: each step sees the facts as the steps before it will have left them.
+ * @throws never; a step that cannot be done is `blocked`
+ */
+export function makePlan(
+  destination: Destination,
+  facts: Facts,
+  desired: Desired,
+  steps: readonly Step[],
+): Plan {
+  let predicted = facts;
+  const planned: PlannedStep[] = [];
+  for (const step of steps) {
+    const verdict = step.plan(predicted, desired);
+    predicted = rehearse(predicted, ...changesOfVerdict(verdict));
+    planned.push({ name: step.name, title: step.title, verdict });
+  }
+  return { destination, facts, predicted, steps: planned };
+}
+
+/** The changes of a plan, in the order in which they are made. */
+export function changesOf(plan: Plan): readonly Change[] {
+  return plan.steps.flatMap((step) => changesOfVerdict(step.verdict));
+}
+
+function changesOfVerdict(verdict: Verdict): readonly Change[] {
+  return verdict.kind === 'changes' ? verdict.changes : [];
+}
+
+/** What the facts will be after some changes. This is the one meaning of a change; applying it must come to the same. */
+export function rehearse(facts: Facts, ...changes: readonly Change[]): Facts {
+  if (changes.length === 0) return facts;
+  const entries = new Map(facts.entries);
+  let { loginShell } = facts.account;
+  for (const change of changes) {
+    if (change.what === 'login-shell') loginShell = change.after;
+    else entries.set(change.path, change.after);
+  }
+  return { ...facts, entries, account: { ...facts.account, loginShell } };
+}
+
+/** The change that takes a change back. Undo is an ordinary change, and can itself be undone. */
+export function invert(change: Change, reason: string): Change {
+  if (change.what === 'login-shell') {
+    return { ...change, before: change.after, after: change.before, reason };
+  }
+  return { what: 'entry', path: change.path, before: change.after, after: change.before, reason };
+}
+
+/** The same plan with some changes left out (the person said no to them); their steps say so. */
+export function withoutChanges(plan: Plan, out: ReadonlySet<Change>, because: string): Plan {
+  const steps = plan.steps.map((step) => ({
+    ...step,
+    verdict: trimmed(step.verdict, out, because),
+  }));
+  const changes = steps.flatMap((step) => changesOfVerdict(step.verdict));
+  return { ...plan, steps, predicted: rehearse(plan.facts, ...changes) };
+}
+
+function trimmed(verdict: Verdict, out: ReadonlySet<Change>, because: string): Verdict {
+  if (verdict.kind !== 'changes') return verdict;
+  const changes = verdict.changes.filter((change) => !out.has(change));
+  if (changes.length === verdict.changes.length) return verdict;
+  if (changes.length === 0) return { kind: 'blocked', because };
+  const except = verdict.except === undefined ? because : `${verdict.except}; ${because}`;
+  return { kind: 'changes', changes, except };
+}
+
+/** Whether a change replaces or removes something of the user's that the plan cannot put together again from what it adds. */
+export function replaces(change: Change): boolean {
+  if (change.what !== 'entry' || change.adds !== undefined) return false;
+  const { before, after } = change;
+  if (before.kind === 'absent') return false;
+  if (before.kind === 'directory' && after.kind === 'directory') return false;
+  if (before.kind === 'unreadable') return false;
+  return !(
+    before.kind === 'file' &&
+    after.kind === 'file' &&
+    sameContent(before.content, after.content)
+  );
+}
+
+/** All that some steps must know, each path once, with the sum of what was asked about it. */
+export function readingsOf(steps: readonly Step[], desired: Desired): readonly Reading[] {
+  const readings = new Map<RemotePath, Reading>();
+  for (const reading of steps.flatMap((step) => step.reads(desired))) {
+    const other = readings.get(reading.path);
+    readings.set(reading.path, other === undefined ? reading : joined(other, reading));
+  }
+  return [...readings.values()];
+}
+
+function joined(a: Reading, b: Reading): Reading {
+  const bytes = a.bytes === 'all' || b.bytes === 'all' ? 'all' : (a.bytes ?? b.bytes);
+  const known = a.bytes === undefined ? b.unless : b.bytes === undefined ? a.unless : undefined;
+  return {
+    path: a.path,
+    ...(bytes !== undefined && { bytes }),
+    ...(known !== undefined && { unless: known }),
+    ...((a.follow ?? b.follow) === true && { follow: true }),
+    ...((a.list ?? b.list) === true && { list: true }),
+  };
 }

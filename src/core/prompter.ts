@@ -4,8 +4,6 @@ import type { Secret } from './secret.ts';
 export interface HostKeyQuestion {
   /** As the user knows the host: `web1` or `[web1]:2222`. */
   readonly host: string;
-  /** The address dialled, where it differs from the name. */
-  readonly address?: string;
   /** `ED25519`, `ECDSA`, `RSA`. */
   readonly keyType: string;
   /** `SHA256:...` as ssh-keygen -l prints it. */

@@ -1,0 +1,191 @@
+import type { Entry } from '../core/facts.ts';
+import type { Change, EntryChange, LoginShellChange } from '../core/plan.ts';
+import { joinPath, type RemotePath } from '../core/remote-path.ts';
+import type { Applying } from './account.ts';
+import { journalLine, keepsCopy, keptAt, runFolder } from './journal.ts';
+import { RUNS } from './probe.ts';
+import { pathWord, quote } from './shell-text.ts';
+
+/** How many bytes one shell word may hold: some shells run printf(1) as a program, whose words are limited. */
+const WORD = 32 * 1024;
+
+/** Exit statuses of one change within the script. */
+export const STALE = 10;
+/** The wanted login shell does not start. */
+export const NO_START = 11;
+
+/**
+ * What a change is made of. `is` compares what stands there with what was shown; `note` puts
+ * the change into the run's journal, before it is made; `settle` checks what was written, gives it mode and
+ * time, and renames it into place.
+ */
+const FUNCTIONS = `
+trap '' HUP PIPE
+if stat -c %a / >/dev/null 2>&1; then mode() { stat -c %a "$1"; }
+elif stat -f %Lp / >/dev/null 2>&1; then mode() { stat -f %Lp "$1"; }
+else mode() { m=$(ls -ldn "$1"); set -- 0 0 0; for k in 1 2 3; do m=\${m#?}; b=0
+case $m in r*) b=4;; esac; m=\${m#?}; case $m in w*) b=$((b+2));; esac; m=\${m#?}; case $m in [xst]*) b=$((b+1));; esac; set -- "$@" $b; shift; done; echo "$1$2$3"; }
+fi
+look() { if [ -L "$1" ]; then found="symlink $(readlink "$1" || { l=$(ls -ld "$1"); printf %s "\${l#* -> }"; })"
+elif [ -d "$1" ]; then found="directory $(mode "$1")"
+elif [ -f "$1" ]; then p=$1; set -- $(cksum <"$p"); found="file $(mode "$p") $2 $1"
+elif [ -e "$1" ]; then found=special; else found=absent; fi; }
+is() { look "$1"; [ "$found" = "$2" ] || { printf %s "$found"; return ${STALE}; }; }
+note() { printf '%s\\n' "$1" >>"$R/journal"; }
+place() { [ ! -L "$2" ] || [ ! -d "$2" ] || rm -f "$2"; mv -f "$1" "$2"; }
+settle() { t=$1; p=$2; m=$3; s=$4; c="$5 $6"; set -- $(cksum <"$t")
+if [ "$1 $2" != "$c" ]; then rm -f "$t"; echo "what was written is not what was sent"; return 1; fi
+{ chmod "$m" "$t" && { [ "$s" = - ] || TZ=UTC0 touch -t "$s" "$t"; } && place "$t" "$p"; } || { rm -f "$t"; return 1; }; }
+do_one() { said=$($1 2>&1); s=$?; say result "\${1#c}" $s; printf %s "$said"; }
+starts() { o=$R/start; if has timeout; then l='timeout 20'; else l=; fi
+( unset LC_ALL; TERM=\${TERM:-dumb}; export TERM; $l "$1" "$2" 'echo prep-it-starts' ) </dev/null >"$o" 2>&1; s=$?
+case $(cat "$o") in *prep-it-starts*) rm -f "$o"; return 0;; esac
+[ -s "$o" ] && sed -n '$p' "$o" || echo "it ended with status $s before running a command"; rm -f "$o"; return ${NO_START}; }
+`;
+
+/** One script that makes all changes, in order, each on its own: a change that fails stops none that follow. */
+export function changeScript(
+  changes: readonly Change[],
+  { run, stepOf }: Pick<Applying, 'run' | 'stepOf'>,
+): string {
+  const bodies = changes.map((change, index) => {
+    const number = index + 1;
+    const line = quote(journalLine({ number, step: stepOf(change), change }));
+    if (change.what === 'login-shell') return loginShellCall(change, number, line);
+    return `c${number}() {\n${entryBody(change, number, run, line)}\n}\ndo_one c${number}`;
+  });
+  return [`R=${runFolder(run)}`, FUNCTIONS, begin, ...bodies, end].join('\n');
+}
+
+const begin = `begun=$( { mkdir -p ${RUNS} && chmod 700 ${RUNS} && { [ -d "$R" ] || mkdir "$R"; } && : >>"$R/journal"; } 2>&1 ) || { say refused; printf %s "$begun"; return; }`;
+
+/** A run that changed nothing leaves nothing. */
+const end = `rm -f "$R"/sent-*; [ -s "$R/journal" ] || { rm -f "$R/journal"; rmdir "$R"; } 2>/dev/null`;
+
+function entryBody(change: EntryChange, number: number, run: string, line: string): string {
+  const path = pathWord(change.path);
+  return [
+    `is ${path} ${quote(standing(change.before))} || return`,
+    `${keepsCopy(change) ? `cp -p ${path} ${pathWord(keptAt(run, number))} && ` : ''}note ${line} || return`,
+    ...making(change, number, run),
+  ].join('\n');
+}
+
+/** What `look` says of an entry. */
+function standing(entry: Entry): string {
+  const mode = 'mode' in entry ? entry.mode.toString(8) : '';
+  if (entry.kind === 'file') return `file ${mode} ${entry.content.size} ${entry.content.checksum}`;
+  if (entry.kind === 'directory') return `directory ${mode}`;
+  // As a command substitution gives it: final line feeds go.
+  if (entry.kind === 'symlink') return `symlink ${entry.target.replace(/\n+$/, '')}`;
+  return entry.kind;
+}
+
+function making({ path: at, before, after }: EntryChange, number: number, run: string): string[] {
+  const path = pathWord(at);
+  switch (after.kind) {
+    case 'absent':
+      return [before.kind === 'directory' ? `rmdir ${path}` : `rm -f ${path}`];
+    case 'directory': {
+      const mode = after.mode.toString(8);
+      return [
+        before.kind === 'directory'
+          ? `chmod ${mode} ${path}`
+          : `mkdir ${path} && chmod ${mode} ${path}`,
+      ];
+    }
+    case 'symlink': {
+      const beside = temporary(at, run, number);
+      return [`ln -s -- ${quote(after.target)} ${beside} && place ${beside} ${path}`];
+    }
+    case 'file':
+      return writing({ at, before, after }, number, run);
+    default:
+      return ['echo "prep cannot make such a file"; return 1'];
+  }
+}
+
+type File = Entry & { readonly kind: 'file' };
+
+function writing(
+  { at, before, after }: { at: RemotePath; before: Entry; after: File },
+  number: number,
+  run: string,
+): string[] {
+  const { size, checksum } = after.content;
+  const path = pathWord(at);
+  const mode = after.mode.toString(8);
+  const stamp = after.mtime === undefined ? '-' : stampOf(after.mtime);
+  if (
+    before.kind === 'file' &&
+    before.content.size === size &&
+    before.content.checksum === checksum
+  ) {
+    const touch =
+      after.mtime === undefined || after.mtime === before.mtime
+        ? ''
+        : ` && TZ=UTC0 touch -t ${stamp} ${path}`;
+    return [`chmod ${mode} ${path}${touch}`];
+  }
+  const beside = temporary(at, run, number);
+  return [
+    `${bytesInto(after, beside, number, run)} || { rm -f ${beside}; return 1; }`,
+    `settle ${beside} ${path} ${mode} ${stamp} ${checksum} ${size}`,
+  ];
+}
+
+function bytesInto({ content }: File, beside: string, number: number, run: string): string {
+  if (content.keptAt !== undefined) return `cp -p ${pathWord(content.keptAt)} ${beside}`;
+  if (content.bytes === undefined || !inline(content.bytes)) {
+    return `mv -f ${pathWord(sentTo(run, number))} ${beside}`;
+  }
+  const text = Buffer.from(content.bytes).toString('latin1');
+  const words: string[] = [];
+  for (let i = 0; i < text.length; i += WORD)
+    words.push(`printf %s ${quote(text.slice(i, i + WORD))}`);
+  return words.length === 0 ? `: >${beside}` : `{ ${words.join(' && ')}; } >${beside}`;
+}
+
+/** Whether bytes can travel in a script: shell words hold everything but NUL. */
+export function inline(bytes: Uint8Array): boolean {
+  return !bytes.includes(0);
+}
+
+/** Where a content that does not travel in the script is sent beforehand. */
+export function sentTo(run: string, number: number): RemotePath {
+  return joinPath(runFolder(run), `sent-${number}`);
+}
+
+/** A name beside the target, on the same file system, for the rename to be atomic. */
+function temporary(at: RemotePath, run: string, number: number): string {
+  const folder = at.slice(0, at.lastIndexOf('/') + 1);
+  return pathWord(`${folder}.prep-${run}-${number}` as RemotePath);
+}
+
+/** Whole seconds since 1970 as touch -t wants them, in UTC. */
+function stampOf(seconds: number): string {
+  const digits = new Date(seconds * 1000).toISOString().replace(/[-:T]|\.\d+Z/g, '');
+  return `${digits.slice(0, -2)}.${digits.slice(-2)}`;
+}
+
+/** chsh(1) speaks for itself: what it asks is heard as it comes, and answered on descriptor 3. */
+function loginShellCall(change: LoginShellChange, number: number, line: string): string {
+  const shell = quote(change.after);
+  return [
+    `said=$(starts ${shell} ${startFlag(change.after)} && note ${line}); s=$?`,
+    `if [ $s = 0 ]; then say asking ${number}; ${shellCommand(change)} <&3 2>&1; s=$?; said=; fi`,
+    `say result ${number} $s; printf %s "$said"`,
+  ].join('\n');
+}
+
+/** An interactive login shell that runs one command; csh cannot be both. */
+function startFlag(shell: string): string {
+  return /csh$/.test(shell) ? '-ic' : '-lic';
+}
+
+/** The command that changes the login shell, for `sh`. */
+export function shellCommand({ by, as, after }: LoginShellChange): string {
+  const sudo = as === 'sudo' ? 'sudo -n ' : '';
+  const user = as === 'self' ? '' : ' "$(id -un)"';
+  return `${sudo}${by} -s ${quote(after)}${user}`;
+}

@@ -1,0 +1,220 @@
+import { randomBytes } from 'node:crypto';
+import { printable } from '../core/printable.ts';
+import { PrepError } from '../core/problem.ts';
+import type { Channel, Session } from '../ssh/session.ts';
+import { Answer } from './answer.ts';
+import { COMMAND_LIMIT, openingCommand, preamble } from './shell-text.ts';
+
+/** What a running script has just said, or is still saying. */
+export interface Heard {
+  readonly kind: string;
+  readonly words: string;
+  /** What follows the words; it may still grow unless `whole`. */
+  readonly text: string;
+  readonly whole: boolean;
+  /** Writes one line to whatever the script runs with descriptor 3 as its input. */
+  readonly reply: (line: string) => void;
+}
+
+/** Told, while a script runs, of each thing it says: so a question can be answered, and progress shown. */
+export type Listener = (heard: Heard) => void;
+
+/** How long the remote shell may be silent within one exchange, in milliseconds. */
+const PATIENCE = 60_000;
+
+/** Shells to speak to: by its usual path, and by name where the login shell forbids paths (rbash). */
+const SHELLS = ['/bin/sh', 'sh'];
+
+/** The first words of a conversation, fixed before there is a connection so that they can go out with the login. */
+export interface Opening {
+  readonly marker: string;
+  readonly script: string;
+  /** The whole command. */
+  readonly command: string;
+  /** Whether the script fits into the command; otherwise it follows on standard input. */
+  readonly inline: boolean;
+}
+
+/** Prepares a conversation that begins with `script`. */
+export function prepareOpening(script: string): Opening {
+  return openingFor(SHELLS[0]!, randomBytes(8).toString('hex'), script);
+}
+
+function openingFor(shell: string, marker: string, script: string): Opening {
+  const ready = `${preamble(marker)}say ready\n`;
+  const whole = openingCommand(shell, `${ready}${script}\nsay end\n`);
+  const inline = whole.length <= COMMAND_LIMIT;
+  return { marker, script, inline, command: inline ? whole : openingCommand(shell, ready) };
+}
+
+/**
+ * One remote POSIX shell, kept open and spoken to in scripts. Each script is one function, so that a
+ * copy cut off on the way is a syntax error and does nothing; its standard input is /dev/null (what a
+ * user types is on descriptor 3); its answer is framed by a random marker, so rc files may talk.
+ */
+export class Conversation {
+  readonly #channel: Channel;
+  readonly #marker: string;
+  readonly #mark: Buffer;
+  #heard: Buffer = Buffer.alloc(0);
+  #stderr = '';
+  #answer = new Answer();
+  #listener: Listener | undefined;
+  #settle: { done(answer: Answer): void; fail(error: PrepError): void } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #ended = false;
+  #ready = false;
+
+  private constructor(channel: Channel, marker: string) {
+    this.#channel = channel;
+    this.#marker = marker;
+    this.#mark = Buffer.from(`\n${marker} `);
+    channel.stdout.on('data', this.#hear);
+    channel.stderr.on('data', (data: Buffer) => {
+      this.#stderr = (this.#stderr + data.toString('latin1')).slice(-2000);
+    });
+    channel.stdin.on('error', () => undefined);
+    void channel.exit.then(() => this.#end());
+  }
+
+  /**
+   * Opens a conversation and gives the answer to its first script.
+   * @throws PrepError `no-shell` where the account runs no commands
+   */
+  static async open(
+    session: Session,
+    opening: Opening,
+  ): Promise<{ conversation: Conversation; answer: Answer }> {
+    let said = '';
+    for (const shell of SHELLS) {
+      const first = shell === SHELLS[0];
+      const { marker, script, command, inline } = first
+        ? opening
+        : openingFor(shell, opening.marker, opening.script);
+      const conversation = new Conversation(await session.exec(command), marker);
+      try {
+        return { conversation, answer: await conversation.#first(inline ? undefined : script) };
+      } catch (error) {
+        if (conversation.#ready || !isSilence(error)) throw error;
+        said = conversation.#lastWords();
+      }
+    }
+    throw new PrepError({ code: 'no-shell', said, sftp: false });
+  }
+
+  /** Runs a script and gives everything it said. @throws PrepError `connection-lost`, `no-answer-from-shell` */
+  run(script: string, listener?: Listener): Promise<Answer> {
+    return this.#exchange(() => this.#send(script), listener);
+  }
+
+  /** Hangs up. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#channel.close();
+  }
+
+  /** What came in so far of an answer that was cut off. */
+  get partial(): Answer {
+    return this.#answer;
+  }
+
+  async #first(script: string | undefined): Promise<Answer> {
+    return this.#exchange(() => {
+      if (script !== undefined) this.#send(script);
+    });
+  }
+
+  #send(script: string): void {
+    const text = `prep_said() {\n${preamble(this.#marker)}${script}\n}\nprep_said 3<&0 </dev/null; printf '\\n%s end\\n\\n' ${this.#marker}\n`;
+    this.#channel.stdin.write(Buffer.from(text, 'latin1'));
+  }
+
+  #exchange(begin: () => void, listener?: Listener): Promise<Answer> {
+    this.#answer = new Answer();
+    this.#listener = listener;
+    return new Promise((resolve, reject) => {
+      this.#settle = {
+        done: (answer) => {
+          this.#rest();
+          resolve(answer);
+        },
+        fail: (error) => {
+          this.#rest();
+          reject(error);
+        },
+      };
+      if (this.#ended) return this.#end();
+      this.#wait();
+      begin();
+    });
+  }
+
+  #rest(): void {
+    clearTimeout(this.#timer);
+    this.#settle = undefined;
+    this.#listener = undefined;
+  }
+
+  #wait(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#settle?.fail(new PrepError({ code: 'no-answer-from-shell', seconds: PATIENCE / 1000 }));
+    }, PATIENCE);
+  }
+
+  readonly #hear = (data: Buffer): void => {
+    this.#heard = this.#heard.length === 0 ? data : Buffer.concat([this.#heard, data]);
+    this.#timer?.refresh();
+    for (;;) {
+      const start = this.#heard.indexOf(this.#mark);
+      if (start < 0) return;
+      const from = start + this.#mark.length;
+      const next = this.#heard.indexOf(this.#mark, from);
+      const raw = this.#heard.subarray(from, next < 0 ? undefined : next);
+      if (next < 0) return this.#tail(raw);
+      this.#heard = this.#heard.subarray(next);
+      this.#take(raw);
+    }
+  };
+
+  /** The saying at the end may not be whole yet; `end` is, with its line. */
+  #tail(raw: Buffer): void {
+    if (raw.length < 4096 && /^end\n/.test(raw.toString('latin1'))) {
+      this.#heard = Buffer.alloc(0);
+      this.#settle?.done(this.#answer);
+      return;
+    }
+    if (this.#listener === undefined) return;
+    const line = raw.indexOf(0x0a);
+    if (line < 0 || raw.length > 65_536) return;
+    const [kind = '', ...rest] = raw.subarray(0, line).toString('latin1').split(' ');
+    const text = raw.subarray(line + 1).toString('latin1');
+    this.#listener({ kind, words: rest.join(' '), text, whole: false, reply: this.#reply });
+  }
+
+  #take(raw: Buffer): void {
+    const { kind, saying } = this.#answer.add(raw);
+    if (kind === 'ready') this.#ready = true;
+    if (this.#listener === undefined) return;
+    const { name: words, rest: text } = saying;
+    this.#listener({ kind, words, text, whole: true, reply: this.#reply });
+  }
+
+  readonly #reply = (line: string): void => {
+    this.#channel.stdin.write(`${line}\n`);
+  };
+
+  #end(): void {
+    this.#ended = true;
+    this.#settle?.fail(new PrepError({ code: 'connection-lost', certain: 0, uncertain: 0 }));
+  }
+
+  #lastWords(): string {
+    const text = this.#stderr.trim() || this.#heard.toString('latin1').trim();
+    return printable(text.split('\n').at(-1) ?? '').slice(0, 200);
+  }
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof PrepError && error.problem.code === 'connection-lost';
+}

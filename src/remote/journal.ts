@@ -1,0 +1,82 @@
+import { sameContent, type Content } from '../core/facts.ts';
+import type { Change, EntryChange } from '../core/plan.ts';
+import { joinPath, type RemotePath } from '../core/remote-path.ts';
+import { RUNS } from './probe.ts';
+
+/** One change as a run wrote it down before making it. */
+export interface JournalLine {
+  /** Its number within the run; what it replaced is kept under this name. */
+  readonly number: number;
+  /** The name of the step that wanted it. */
+  readonly step: string;
+  readonly change: Change;
+}
+
+/** The name of the run after those in `runs`: they are ordered by number, whatever the clocks say. */
+export function nextRun(runs: readonly string[], now: Date): string {
+  const last = Math.max(0, ...runs.map((run) => Number.parseInt(run, 10) || 0));
+  const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
+  return `${String(last + 1).padStart(4, '0')}-${time}`;
+}
+
+/** A run's folder on the server. */
+export function runFolder(run: string): RemotePath {
+  return joinPath(RUNS, run);
+}
+
+/** Where a run writes down what it does. */
+export function journalOf(run: string): RemotePath {
+  return joinPath(runFolder(run), 'journal');
+}
+
+/** Where a run keeps the content that its change `number` replaces. */
+export function keptAt(run: string, number: number): RemotePath {
+  return joinPath(runFolder(run), String(number));
+}
+
+/** A change as one line of the journal: JSON in ASCII, no contents. */
+export function journalLine(line: JournalLine): string {
+  const bare = JSON.stringify(line, (key, value: unknown) =>
+    key === 'content'
+      ? { size: (value as Content).size, checksum: (value as Content).checksum }
+      : value,
+  );
+  return bare.replace(
+    /[\u007f-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** Reads a journal; a last line cut off by a full disk is left out, and so is what a later version may have added. */
+export function readJournal(text: string, run: string): readonly JournalLine[] {
+  const lines: JournalLine[] = [];
+  for (const line of text.split('\n')) {
+    const read = parseLine(line);
+    if (read?.change.what === 'login-shell') lines.push(read);
+    if (read?.change.what === 'entry') {
+      lines.push({ ...read, change: withKept(read.change, run, read.number) });
+    }
+  }
+  return lines;
+}
+
+function parseLine(line: string): JournalLine | undefined {
+  try {
+    return JSON.parse(line) as JournalLine;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a change replaces a file's content, so that a copy of it is kept. */
+export function keepsCopy({ before, after }: EntryChange): boolean {
+  if (before.kind !== 'file') return false;
+  return after.kind !== 'file' || !sameContent(before.content, after.content);
+}
+
+function withKept(change: EntryChange, run: string, number: number): EntryChange {
+  const { before } = change;
+  if (before.kind !== 'file' || !keepsCopy(change)) return change;
+  const content = { ...before.content, keptAt: keptAt(run, number) };
+  return { ...change, before: { ...before, content } };
+}

@@ -1,0 +1,293 @@
+import {
+  INLINE_LIMIT,
+  type AccountFacts,
+  type Content,
+  type Entry,
+  type Facts,
+  type PasswdSource,
+  type Reading,
+  type SystemFacts,
+} from '../core/facts.ts';
+import { cksum } from '../core/cksum.ts';
+import { PrepError } from '../core/problem.ts';
+import { parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
+import type { Answer } from './answer.ts';
+import { pathWord, quote } from './shell-text.ts';
+
+/** What a probe is to find out. */
+export interface Probe {
+  readonly readings: readonly Reading[];
+  /** The login shell that is wanted, by name or path: whether it is there, and whether changing it needs a password. */
+  readonly loginShell: string;
+}
+
+/** Where runs are kept on the server. */
+export const RUNS = remotePath('.local/state/prep');
+
+/** Programs whose presence decides what can be done. */
+const TOOLS = 'chsh usermod sudo getent restorecon timeout cksum touch readlink';
+
+/**
+ * stat(1) comes in two dialects (GNU and busybox, BSD), and not at all; each line is
+ * `mode(hex or octal) mtime owner device:inode size name`.
+ */
+const FUNCTIONS = `
+if stat -c %f / >/dev/null 2>&1; then D=hex; meta() { stat -c "
+$M s $D %f %Y %u %d:%i %s %n" "$@" 2>/dev/null; }
+elif stat -f %p / >/dev/null 2>&1; then D=octal; meta() { stat -f "
+$M s $D %p %m %u %d:%i %z %N" "$@" 2>/dev/null; }
+else meta() { for p; do [ -e "$p" ] || [ -L "$p" ] || continue; l=$(ls -ldin "$p"); set -f; set -- $l; set +f
+say s text "$2" - "$4" "0:$1" "$6" "$p"; done; }
+fi
+known() { return 1; }
+sums() { cksum "$@" 2>/dev/null | while IFS= read -r l; do say c "$l"
+known "$l" && continue
+set -f; set -- $l; set +f; s=$2; p=\${l#* * }
+case $W in *"|$p|"*) ;; *) case $S in *"|$p|"*) [ "$s" -le ${INLINE_LIMIT} ] || continue;; *) continue;; esac;; esac
+say b "$p"; cat "$p"; done; }
+read_all() { meta "$@"; n=$#; for p; do
+if [ -L "$p" ]; then say l "$p"; readlink "$p" 2>/dev/null || { l=$(ls -ld "$p"); printf '%s\\n' "\${l#* -> }"; }
+elif [ -f "$p" ] && [ -r "$p" ]; then set -- "$@" "$p"; fi; done
+shift $n; [ $# = 0 ] || sums "$@"; }
+`;
+
+const ACCOUNT = `
+cd 2>/dev/null || say home-missing
+u=$(id -un 2>/dev/null); i=$(id -u); e=; f=environment
+if has getent; then e=$(getent passwd "$u" 2>/dev/null) && f=getent; fi
+[ -n "$e" ] || { while IFS= read -r l; do case $l in "$u":*) e=$l; f=passwd;; esac; done; } 2>/dev/null </etc/passwd
+if [ -n "$e" ]; then L=\${e##*:}; elif has dscl; then L=$(dscl . -read "/Users/$u" UserShell); L=\${L##* }; f=dscl
+else L=$SHELL; fi
+say user "$u"; say uid "$i"; say home "$HOME"; say cwd "$(pwd -P)"; say shell $f "$L"
+say os "$(uname -s)"
+while IFS= read -r l || [ -n "$l" ]; do case $l in /*) if [ -x "$l" ]; then say listed x "$l"; else say listed - "$l"; fi;; esac; done 2>/dev/null </etc/shells
+t=; for p in ${TOOLS}; do has $p && t="$t $p"; done; say tools $t
+say found "$(command -v "$N")"
+case $L in "$N"|*/"$N") ;; *) [ "$i" = 0 ] || if has sudo && sudo -k -n true </dev/null >/dev/null 2>&1; then say sudo; fi;; esac
+case $(ls -ldn .) in ?????w*) set -- $(ls -ldn .); g=$4; m=$(getent group "$g" 2>/dev/null || while IFS= read -r l; do case $l in *:*:"$g":*) printf %s "$l";; esac; done </etc/group)
+{ getent passwd 2>/dev/null || cat /etc/passwd; } | { o=; while IFS=: read -r a _ _ b _; do [ "$b" != "$g" ] || [ "$a" = "$u" ] || o=1; done
+case \${m##*:} in ''|"$u") [ -n "$o" ] || [ "$(id -g)" != "$g" ] || say own-group;; esac; };; esac
+for p in ${RUNS}/*/journal; do [ -f "$p" ] && { p=\${p%/journal}; say run "\${p##*/}"; }; done
+set --; for p in .ssh/*; do [ -f "$p" ] && [ -r "$p" ] && [ ! -L "$p" ] && { IFS= read -r l; } <"$p" 2>/dev/null && case $l in *'PRIVATE KEY'*) say key "$p"; set -- "$@" "./$p";; esac; done
+[ $# = 0 ] || { W=; S=; read_all "$@"; }
+`;
+
+/** The script that finds out what a probe asks. It changes nothing, and spawns few processes however many paths there are. */
+export function probeScript({ readings, loginShell }: Probe): string {
+  const name = quote(loginShell.slice(loginShell.lastIndexOf('/') + 1));
+  const chunks: string[] = [];
+  for (let i = 0; i < readings.length; i += 200) chunks.push(readChunk(readings.slice(i, i + 200)));
+  const folders = [...new Set(readings.map(({ path }) => parentOf(path) ?? remotePath('.')))];
+  const closed = `for p in ${folders.map(pathWord).join(' ')}; do [ ! -d "$p" ] || [ -w "$p" ] || say closed "$p"; done\n`;
+  return [`N=${name}`, FUNCTIONS, ACCOUNT, ...chunks, folders.length === 0 ? '' : closed].join('');
+}
+
+/** Names with a line feed are read, but their bytes are not asked for: the tools' answers end a name there. */
+function readChunk(readings: readonly Reading[]): string {
+  const asked = (bytes: Reading['bytes']): string =>
+    readings
+      .filter((reading) => reading.bytes === bytes && !reading.path.includes('\n'))
+      .map(({ path }) => `${path.startsWith('/') ? '' : './'}${path}|`)
+      .join('');
+  const known = readings.flatMap(({ path, unless }) =>
+    unless === undefined
+      ? []
+      : [quote(`${unless.checksum} ${unless.size} ${path.startsWith('/') ? '' : './'}${path}`)],
+  );
+  const words = readings.map(({ path }) => pathWord(path)).join(' ');
+  const follow = readings.filter((reading) => reading.follow === true);
+  const list = readings.filter((reading) => reading.list === true);
+  return [
+    `W=${quote(`|${asked('all')}`)}\nS=${quote(`|${asked('some')}`)}\n`,
+    `set -- ${words}\n`,
+    follow.length === 0 ? '' : followed(follow),
+    knownPattern(known),
+    'read_all "$@"\n',
+    ...list.map(
+      ({ path }) =>
+        `[ ! -d ${pathWord(path)} ] || { say n ${pathWord(path)}; ls -A1 ${pathWord(path)}; }\n`,
+    ),
+  ].join('');
+}
+
+/** Contents that need no reading back, as a shell function over cksum's line. */
+function knownPattern(known: readonly string[]): string {
+  if (known.length === 0) return 'known() { return 1; }\n';
+  return `known() { case $1 in ${known.join('|')}) return 0;; esac; return 1; }\n`;
+}
+
+/** A symbolic link that is to be followed: say where it leads, and read that place like the link itself. */
+function followed(readings: readonly Reading[]): string {
+  const words = readings.map(({ path }) => pathWord(path)).join(' ');
+  return `for p in ${words}; do [ -L "$p" ] || continue
+r=$(readlink -f "$p" 2>/dev/null) && [ -n "$r" ] || continue
+say r "$p"; printf '%s\\n' "$r"
+case $W in *"|$p|"*) W="$W$r|";; esac; case $S in *"|$p|"*) S="$S$r|";; esac
+set -- "$@" "$r"; done
+`;
+}
+
+/**
+ * Reads the answer to a probe.
+ * @throws PrepError `home-missing`, or `unexpected` where something that must be there is not
+ */
+export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
+  const home = answer.word('home');
+  if (answer.has('home-missing') || answer.word('cwd') === '') {
+    throw new PrepError({ code: 'home-missing', home });
+  }
+  const relative = relativeTo(answer.word('cwd') || home);
+  const entries = readEntries(answer, relative);
+  for (const { path } of readings) if (!entries.has(path)) entries.set(path, { kind: 'absent' });
+  return {
+    account: readAccount(answer),
+    system: readSystem(answer),
+    entries,
+    real: new Map(answer.all('r').map(({ name, rest }) => [relative(name), relative(rest)])),
+    unwritable: new Set(answer.all('closed').map(({ name }) => relative(name))),
+    privateKeys: answer.all('key').map(({ name }) => relative(name)),
+    runs: answer
+      .all('run')
+      .map(({ name }) => name)
+      .sort(),
+  };
+}
+
+function readAccount(answer: Answer): AccountFacts {
+  const [, source = 'environment', shell = ''] = /^(\S+) ?(.*)$/s.exec(answer.word('shell')) ?? [];
+  const user = answer.word('user');
+  if (!/^\d+$/.test(answer.word('uid'))) {
+    throw new PrepError({ code: 'unexpected', cause: 'the account did not tell its user number' });
+  }
+  return {
+    user,
+    uid: Number(answer.word('uid')),
+    home: answer.word('home') as RemotePath,
+    loginShell: shell,
+    passwd: source as PasswdSource,
+    ownGroup: answer.has('own-group'),
+  };
+}
+
+function readSystem(answer: Answer): SystemFacts {
+  return {
+    os: answer.word('os'),
+    shells: answer
+      .all('listed')
+      .map(({ name }) => ({ path: name.slice(2), executable: name.startsWith('x') })),
+    found: answer.word('found'),
+    tools: new Set(
+      answer
+        .word('tools')
+        .split(' ')
+        .filter((tool) => tool !== ''),
+    ),
+    sudo: answer.has('sudo'),
+  };
+}
+
+/** The probe names paths as `./name` or absolute; facts have them relative to the home directory where they are inside. */
+function relativeTo(home: string): (name: string) => RemotePath {
+  const inside = home === '/' ? '/' : `${home}/`;
+  return (name) => {
+    if (name.startsWith('./')) return name.slice(2) as RemotePath;
+    return (name.startsWith(inside) ? name.slice(inside.length) : name) as RemotePath;
+  };
+}
+
+interface Meta {
+  readonly mode: number;
+  readonly type: number;
+  readonly mtime?: number;
+  readonly owner: number;
+  readonly inode: string;
+}
+
+const DIRECTORY = 0o040000;
+const REGULAR = 0o100000;
+const SYMLINK = 0o120000;
+
+function readEntries(
+  answer: Answer,
+  relative: (name: string) => RemotePath,
+): Map<RemotePath, Entry> {
+  const contents = readContents(answer, relative);
+  const links = new Map(
+    answer.all('l').map(({ name, rest }) => [relative(name), rest as RemotePath]),
+  );
+  const lists = new Map(
+    answer.all('n').map(({ name, rest }) => [relative(name), rest.split('\n').filter(Boolean)]),
+  );
+  const entries = new Map<RemotePath, Entry>();
+  for (const { line } of answer.all('s')) {
+    const [, dialect, mode, mtime, owner, inode, , name] =
+      /^(\w+) (\S+) (\S+) (\d+) (\S+) (\d+) (.*)$/s.exec(line) ?? [];
+    if (name === undefined) continue;
+    const path = relative(name);
+    const bits = modeBits(dialect!, mode!);
+    const meta = {
+      mode: bits & 0o7777,
+      type: bits & 0o170000,
+      ...(mtime !== '-' && { mtime: Number(mtime) }),
+      owner: Number(owner),
+      inode: inode!,
+    };
+    entries.set(path, entryOf(meta, contents.get(path), links.get(path), lists.get(path)));
+  }
+  return entries;
+}
+
+function entryOf(
+  meta: Meta,
+  content: Content | undefined,
+  target: RemotePath | undefined,
+  names: readonly string[] | undefined,
+): Entry {
+  const { mode, owner, mtime, inode } = meta;
+  if (meta.type === DIRECTORY) return { kind: 'directory', mode, owner, ...(names && { names }) };
+  if (meta.type === SYMLINK) return { kind: 'symlink', target: target ?? ('' as RemotePath) };
+  if (meta.type !== REGULAR) return { kind: 'special' };
+  if (content === undefined) return { kind: 'unreadable', mode, owner };
+  return { kind: 'file', mode, owner, inode, content, ...(mtime !== undefined && { mtime }) };
+}
+
+/**
+ * Sizes and checksums, and the bytes that were asked for.
+ * @throws PrepError `stale` where a file changed while it was being read
+ */
+function readContents(
+  answer: Answer,
+  relative: (name: string) => RemotePath,
+): Map<RemotePath, Content> {
+  const contents = new Map<RemotePath, Content>();
+  for (const { line } of answer.all('c')) {
+    const [, checksum, size, name] = /^(\d+) (\d+) (.*)$/s.exec(line) ?? [];
+    if (name !== undefined)
+      contents.set(relative(name), { size: Number(size), checksum: Number(checksum) });
+  }
+  for (const { name, bytes } of answer.all('b')) {
+    const path = relative(name);
+    const content = contents.get(path);
+    if (content === undefined) continue;
+    if (bytes.length !== content.size || cksum(bytes) !== content.checksum) {
+      throw new PrepError({ code: 'stale', path: name, found: '' });
+    }
+    contents.set(path, { ...content, bytes });
+  }
+  return contents;
+}
+
+const TYPE_LETTERS: Record<string, number> = { d: DIRECTORY, '-': REGULAR, l: SYMLINK };
+
+/** The mode as st_mode has it, from `stat -c %f`, `stat -f %p` or the first column of `ls -l`. */
+function modeBits(dialect: string, text: string): number {
+  if (dialect === 'hex') return Number.parseInt(text, 16);
+  if (dialect === 'octal') return Number.parseInt(text, 8);
+  let mode = TYPE_LETTERS[text[0]!] ?? 0o010000;
+  for (let i = 1; i <= 9; i++) {
+    const letter = text[i]!;
+    if (!/[-ST]/.test(letter)) mode |= 1 << (9 - i);
+    if (/[sStT]/.test(letter)) mode |= 0o1000 << (3 - Math.ceil(i / 3));
+  }
+  return mode;
+}

@@ -1,0 +1,215 @@
+import type { Outcome } from '../core/event.ts';
+import type { Facts, Reading } from '../core/facts.ts';
+import type { Change, EntryChange, LoginShellChange } from '../core/plan.ts';
+import { printablePath } from '../core/printable.ts';
+import { PrepError, type Problem } from '../core/problem.ts';
+import type { Session } from '../ssh/session.ts';
+import type { Account, Applied, Applying } from './account.ts';
+import type { Answer } from './answer.ts';
+import { changeScript, inline, NO_START, sentTo, STALE } from './change-script.ts';
+import { Conversation, prepareOpening, type Listener, type Opening } from './conversation.ts';
+import { changeOnTerminal, Chsh } from './login-shell.ts';
+import { evidenceScript, readEvidence, type Evidence } from './evidence.ts';
+import { runFolder } from './journal.ts';
+import { probeScript, readFacts, RUNS, type Probe } from './probe.ts';
+import { sendFiles, type Sending } from './transfer.ts';
+
+/** The opening of an account's conversation: its first words are the probe. */
+export function prepareProbe(probe: Probe): Opening {
+  return prepareOpening(probeScript(probe));
+}
+
+/** An account that has a shell: everything small rides one conversation with it. */
+export class ShellAccount implements Account {
+  readonly #session: Session;
+  readonly #conversation: Conversation;
+  readonly #loginShell: string;
+
+  private constructor(session: Session, conversation: Conversation, loginShell: string) {
+    this.#session = session;
+    this.#conversation = conversation;
+    this.#loginShell = loginShell;
+  }
+
+  /** Opens the account and reads its facts, in one exchange. @throws PrepError `no-shell`, `home-missing` */
+  static async open(
+    session: Session,
+    probe: Probe,
+    opening: Opening = prepareProbe(probe),
+  ): Promise<{ account: ShellAccount; facts: Facts }> {
+    const { conversation, answer } = await Conversation.open(session, opening);
+    const account = new ShellAccount(session, conversation, probe.loginShell);
+    return { account, facts: readFacts(answer, probe.readings) };
+  }
+
+  async probe(readings: readonly Reading[]): Promise<Facts> {
+    const probe = { readings, loginShell: this.#loginShell };
+    return readFacts(await this.#conversation.run(probeScript(probe)), readings);
+  }
+
+  async apply(changes: readonly Change[], applying: Applying): Promise<Applied> {
+    const progress = new Progress(changes, applying);
+    try {
+      await this.#send(changes, applying);
+      const script = `${changeScript(changes, applying)}\n${this.#probeAgain(applying.readings)}`;
+      const answer = await this.#conversation.run(script, progress.listener);
+      await this.#onTerminal(changes, applying, progress);
+      return {
+        outcomes: progress.outcomes(),
+        facts: await this.#facts(answer, applying, progress),
+      };
+    } catch (error) {
+      return { outcomes: progress.broken(error) };
+    }
+  }
+
+  /** What can be seen of why sshd refuses a key. @throws PrepError */
+  async evidence(): Promise<Evidence> {
+    return readEvidence(await this.#conversation.run(evidenceScript));
+  }
+
+  close(): void {
+    this.#conversation.close();
+    this.#session.close();
+  }
+
+  #probeAgain(readings: readonly Reading[]): string {
+    return probeScript({ readings, loginShell: this.#loginShell });
+  }
+
+  /** Where chsh was asked on a terminal after all, what the script read is out of date. */
+  async #facts(answer: Answer, applying: Applying, progress: Progress): Promise<Facts> {
+    if (progress.chsh?.needsTerminal === true) return this.probe(applying.readings);
+    return readFacts(answer, applying.readings);
+  }
+
+  async #onTerminal(
+    changes: readonly Change[],
+    applying: Applying,
+    progress: Progress,
+  ): Promise<void> {
+    if (progress.chsh?.needsTerminal !== true) return;
+    const change = changes.find((one) => one.what === 'login-shell');
+    if (change === undefined) return;
+    const problem = await changeOnTerminal(this.#session, change, applying.password);
+    progress.settle(changes.indexOf(change) + 1, problem);
+  }
+
+  /** Contents that do not travel in the script go ahead of it, into the run's folder. */
+  async #send(changes: readonly Change[], { run, onProgress }: Applying): Promise<void> {
+    const files: Sending[] = [];
+    for (const [index, change] of changes.entries()) {
+      const content =
+        change.what === 'entry' && change.after.kind === 'file' ? change.after.content : undefined;
+      if (content === undefined || content.keptAt !== undefined) continue;
+      if (content.bytes !== undefined && inline(content.bytes)) continue;
+      files.push({ path: (change as EntryChange).path, content, to: sentTo(run, index + 1) });
+    }
+    if (files.length === 0) return;
+    const folder = runFolder(run);
+    await this.#conversation.run(`mkdir -p ${RUNS} && mkdir ${folder}`);
+    await sendFiles(this.#session, files, onProgress);
+  }
+}
+
+/** Follows a change script: turns what it says into outcomes, and answers chsh. */
+class Progress {
+  readonly #changes: readonly Change[];
+  readonly #applying: Applying;
+  readonly #known: (Outcome | undefined)[];
+  #refused: string | undefined;
+  chsh: Chsh | undefined;
+
+  constructor(changes: readonly Change[], applying: Applying) {
+    this.#changes = changes;
+    this.#applying = applying;
+    this.#known = changes.map(() => undefined);
+  }
+
+  readonly listener: Listener = ({ kind, words, text, whole, reply }) => {
+    const [number = 0, status = 1] = words.split(' ').map(Number);
+    if (kind === 'asking') {
+      this.chsh ??= new Chsh(
+        this.#changes[number - 1] as LoginShellChange,
+        this.#applying.password,
+      );
+      this.chsh.hear(text, reply);
+    }
+    if (kind === 'result' && whole) this.#result(number, status, text);
+    if (kind === 'refused' && whole) this.#refused = text;
+  };
+
+  #result(number: number, status: number, said: string): void {
+    const change = this.#changes[number - 1];
+    if (change?.what === 'login-shell' && status !== 0) {
+      this.chsh?.fail();
+      if (this.chsh?.needsTerminal === true) return;
+    }
+    this.settle(number, this.#problem(number, status, said));
+  }
+
+  /** One outcome for each change, once the script has ended. */
+  outcomes(): readonly Outcome[] {
+    const refused = this.#refused;
+    return this.#changes.map((change, index) => {
+      const known = this.#known[index];
+      if (known !== undefined) return known;
+      if (refused !== undefined) {
+        return this.#tell({ change, result: 'failed', problem: failure(pathOf(change), refused) });
+      }
+      const cause = 'the server did not say what came of a change';
+      return this.#tell({ change, result: 'unknown', problem: { code: 'unexpected', cause } });
+    });
+  }
+
+  /** What is known when the connection broke. */
+  broken(error: unknown): readonly Outcome[] {
+    const problem: Problem =
+      error instanceof PrepError
+        ? error.problem
+        : { code: 'unexpected', cause: error instanceof Error ? error.message : String(error) };
+    return this.#changes.map(
+      (change, index) => this.#known[index] ?? this.#tell({ change, result: 'unknown', problem }),
+    );
+  }
+
+  /** Writes down the outcome of one change, counted from 1. */
+  settle(number: number, problem: Problem | undefined): void {
+    const change = this.#changes[number - 1];
+    if (change === undefined) return;
+    this.#known[number - 1] = this.#tell(
+      problem === undefined
+        ? { change, result: 'done' }
+        : { change, result: problem.code === 'stale' ? 'stale' : 'failed', problem },
+    );
+  }
+
+  #problem(number: number, status: number, said: string): Problem | undefined {
+    const change = this.#changes[number - 1];
+    if (status === 0 || change === undefined) return undefined;
+    if (status === NO_START && change.what === 'login-shell') {
+      return { code: 'shell-does-not-start', shell: change.after, said };
+    }
+    if (change.what === 'login-shell') return this.chsh?.problem() ?? failure(pathOf(change), said);
+    if (status === STALE) return { code: 'stale', path: pathOf(change), found: said };
+    return failure(pathOf(change), said);
+  }
+
+  #tell(outcome: Outcome): Outcome {
+    this.#applying.onOutcome?.(outcome);
+    return outcome;
+  }
+}
+
+function pathOf(change: Change): string {
+  return change.what === 'entry' ? printablePath(change.path) : 'the login shell';
+}
+
+/** What a tool said, in the C locale, when it could not write. */
+function failure(path: string, text: string): Problem {
+  const said = text.trim().split('\n').at(-1) ?? '';
+  if (/No space left|quota exceeded/i.test(text)) return { code: 'disk-full', path, said };
+  if (/Permission denied|Read-only|not permitted/i.test(text))
+    return { code: 'not-writable', path, said };
+  return { code: 'write-failed', path, said };
+}

@@ -1,0 +1,74 @@
+import { createReadStream } from 'node:fs';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Content } from '../core/facts.ts';
+import { PrepError } from '../core/problem.ts';
+import type { RemotePath } from '../core/remote-path.ts';
+import type { Session } from '../ssh/session.ts';
+import { pathWord } from './shell-text.ts';
+
+/** One content on its way to the server. */
+export interface Sending {
+  /** What it will be, for the progress bar. */
+  readonly path: RemotePath;
+  readonly content: Content;
+  /** Where it goes; a plain ASCII name in the run's folder. */
+  readonly to: RemotePath;
+}
+
+type OnProgress = ((path: RemotePath, sent: number, total: number) => void) | undefined;
+
+/**
+ * Sends large and binary contents: by SFTP, and where the account has none raw into `cat` on a channel of
+ * its own. What arrives is checked by the script that puts it into place.
+ * @throws PrepError, or what the transport raises
+ */
+export async function sendFiles(
+  session: Session,
+  files: readonly Sending[],
+  onProgress: OnProgress,
+): Promise<void> {
+  const sftp = await session.sftp();
+  try {
+    for (const file of files) {
+      const source = counted(file, onProgress);
+      if (sftp !== undefined) await sftp.put(source, file.to);
+      else await sendThroughCat(session, file, source);
+    }
+  } finally {
+    // Over our own connection this closes the subsystem, not the session; nobody waits for its goodbye.
+    void sftp?.end().catch(() => undefined);
+  }
+}
+
+/** The bytes of a content, counted as they go. */
+function counted({ path, content }: Sending, onProgress: OnProgress): Readable {
+  const { bytes, localFile, size } = content;
+  const source: Readable =
+    bytes === undefined ? createReadStream(localFile!) : Readable.from([Buffer.from(bytes)]);
+  let sent = 0;
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, done): void {
+      sent += chunk.length;
+      onProgress?.(path, sent, size);
+      done(null, chunk);
+    },
+  });
+  source.on('error', (error) => counter.destroy(error));
+  return source.pipe(counter);
+}
+
+async function sendThroughCat(session: Session, { to }: Sending, source: Readable): Promise<void> {
+  const channel = await session.exec(`exec cat >${pathWord(to)}`);
+  let said = '';
+  channel.stdout.resume();
+  channel.stderr.on('data', (data: Buffer) => (said += data.toString('latin1')));
+  await pipeline(source, channel.stdin);
+  const exit = await channel.exit;
+  if (exit.kind === 'status' && exit.status === 0) return;
+  throw new PrepError({
+    code: 'write-failed',
+    path: to,
+    said: said.trim().split('\n').at(-1) ?? '',
+  });
+}

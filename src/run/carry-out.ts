@@ -1,0 +1,168 @@
+import type { Destination } from '../core/destination.ts';
+import type { Outcome, Report, StepReport } from '../core/event.ts';
+import { entryAt, same, type Facts } from '../core/facts.ts';
+import {
+  changesOf,
+  rehearse,
+  replaces,
+  withoutChanges,
+  type Change,
+  type LoginShellChange,
+  type Plan,
+  type PlannedStep,
+} from '../core/plan.ts';
+import { printablePath } from '../core/printable.ts';
+import { explain, problemOf, type Problem } from '../core/problem.ts';
+import { nextRun, runFolder } from '../remote/journal.ts';
+import type { Reading } from '../core/facts.ts';
+import type { Reached } from './reach.ts';
+import type { World } from './world.ts';
+
+/** Asks what must be asked before a plan may be applied, and gives the plan that the answers leave. */
+export async function confirmed(world: World, plan: Plan, reached: Reached): Promise<Plan> {
+  const replacing = changesOf(plan).filter(replaces);
+  const then = replacing.length > 0 ? 'ask' : 'apply';
+  world.observe({ type: 'plan', destination: plan.destination, plan, then });
+  const agreed = await agreedTo(world, plan, replacing, reached.settings.label);
+  return withPassword(agreed, reached);
+}
+
+async function agreedTo(
+  world: World,
+  plan: Plan,
+  replacing: readonly Change[],
+  account: string,
+): Promise<Plan> {
+  if (replacing.length === 0) return plan;
+  const what = replacing.length === 1 ? 'this one' : `these ${replacing.length}`;
+  const question = `Replace ${what} on ${account}? The old versions are kept there.`;
+  const yes = await world.prompter.confirm(question, { preset: false, safe: true });
+  return yes ? plan : withoutChanges(plan, new Set(replacing), 'you said no');
+}
+
+/** chsh will want the account's password; where nobody typed it yet, it is asked for now. */
+async function withPassword(plan: Plan, { password, settings }: Reached): Promise<Plan> {
+  const change = changesOf(plan).find(asksPassword);
+  if (change === undefined || password.known !== undefined) return plan;
+  try {
+    await password.obtain(`chsh on ${settings.address} wants ${settings.label}'s password:`);
+    return plan;
+  } catch (error) {
+    const problem = problemOf(error);
+    if (problem.code !== 'needs-an-answer' && problem.code !== 'wrong-password') throw error;
+    const because =
+      'chsh asks for the password of the account; give it with --password-file or PREP_PASSWORD';
+    return withoutChanges(plan, new Set([change]), because);
+  }
+}
+
+function asksPassword(change: Change): change is LoginShellChange {
+  return change.what === 'login-shell' && change.as === 'self';
+}
+
+/** What came of a plan. */
+export interface CarriedOut {
+  readonly destination: Destination;
+  readonly steps: readonly StepReport[];
+  readonly outcomes: readonly Outcome[];
+  readonly facts?: Facts;
+  readonly run: string;
+  /** What stands there now and was not predicted. */
+  readonly problem?: Problem;
+}
+
+/** Makes the changes of a plan, and compares what stands there afterwards with the prediction. */
+export async function carryOut(
+  world: World,
+  plan: Plan,
+  { account, password, facts }: Reached,
+  readings: readonly Reading[],
+): Promise<CarriedOut> {
+  const { destination } = plan;
+  world.observe({ type: 'applying', destination, plan });
+  const run = nextRun(facts.runs, world.now());
+  const applied = await account.apply(changesOf(plan), {
+    run,
+    readings,
+    stepOf: (change) =>
+      plan.steps.find(
+        ({ verdict }) => verdict.kind === 'changes' && verdict.changes.includes(change),
+      )?.name ?? '',
+    ...(password.known !== undefined && { password: password.known }),
+    onOutcome: (outcome) => world.observe({ type: 'outcome', destination, outcome }),
+    onProgress: (path, sent, total) =>
+      world.observe({ type: 'progress', destination, path, sent, total }),
+  });
+  const steps = plan.steps.map((step) => stepReport(step, applied.outcomes));
+  world.observe({ type: 'applied', destination, steps });
+  const problem = applied.facts && surprise(plan, applied.outcomes, applied.facts);
+  return { ...applied, destination, steps, run, ...(problem && { problem }) };
+}
+
+/** The report of an account whose plan was shown and nothing more. */
+export function planned(world: World, plan: Plan): Report {
+  world.observe({ type: 'plan', destination: plan.destination, plan, then: 'end' });
+  const steps = plan.steps.map((step) => stepReport(step, undefined));
+  const status = changesOf(plan).length > 0 ? 'planned' : 'unchanged';
+  return { destination: plan.destination, status, steps, verified: 'not tried' };
+}
+
+/** The report of an account whose plan was carried out. */
+export function reportOf(
+  plan: Plan,
+  { steps, outcomes, run, problem }: CarriedOut,
+  verified: boolean | 'not tried',
+  trouble?: Problem,
+): Report {
+  const failed = steps.some(({ status }) => status === 'failed' || status === 'blocked');
+  const changed = outcomes.some(({ result }) => result === 'done');
+  const worst = trouble ?? problem;
+  const status = failed || worst !== undefined ? 'failed' : changed ? 'changed' : 'unchanged';
+  return {
+    destination: plan.destination,
+    status,
+    steps,
+    verified,
+    ...(changed && { run: runFolder(run) }),
+    ...(worst !== undefined && { problem: worst }),
+  };
+}
+
+/** What became of one step; without outcomes, what would. */
+function stepReport(step: PlannedStep, outcomes: readonly Outcome[] | undefined): StepReport {
+  const { name, verdict } = step;
+  if (verdict.kind !== 'changes') {
+    const status = verdict.kind === 'settled' ? 'unchanged' : 'blocked';
+    return { name, status, reason: verdict.because, changes: [] };
+  }
+  const { changes, except } = verdict;
+  const reason = except ?? [...new Set(changes.map((change) => change.reason))].join('; ');
+  if (outcomes === undefined) {
+    return { name, status: except === undefined ? 'planned' : 'blocked', reason, changes };
+  }
+  const mine = new Set(changes);
+  const failed = outcomes.filter(
+    (outcome) => outcome.result !== 'done' && mine.has(outcome.change),
+  );
+  const sentences = failed.flatMap((outcome) =>
+    outcome.result === 'done' ? [] : [explain(outcome.problem).sentence],
+  );
+  if (failed.length > 0)
+    return { name, status: 'failed', reason: [...new Set(sentences)].join('; '), changes };
+  return { name, status: except === undefined ? 'changed' : 'blocked', reason, changes };
+}
+
+/** Compares what stands there with what was predicted, as far as the changes were made. */
+function surprise(plan: Plan, outcomes: readonly Outcome[], facts: Facts): Problem | undefined {
+  const done = outcomes.filter(({ result }) => result === 'done').map(({ change }) => change);
+  const expected = rehearse(plan.facts, ...done);
+  const paths = new Set<string>();
+  for (const change of done) {
+    if (change.what === 'login-shell') {
+      if (facts.account.loginShell !== expected.account.loginShell) paths.add('the login shell');
+    } else if (!same(entryAt(facts, change.path), entryAt(expected, change.path))) {
+      paths.add(printablePath(change.path));
+    }
+  }
+  return paths.size === 0 ? undefined : { code: 'not-as-predicted', paths: [...paths] };
+}

@@ -1,0 +1,172 @@
+import type { Destination } from '../core/destination.ts';
+import type { Report } from '../core/event.ts';
+import { changesOf, invert, makePlan, readingsOf, type Desired, type Plan } from '../core/plan.ts';
+import { problemOf, type Problem } from '../core/problem.ts';
+import { readDotfiles } from '../local/dotfiles.ts';
+import { writeKeyPair } from '../local/key-pair.ts';
+import { chooseKeys, type ChosenKeys } from '../local/keys.ts';
+import { LoginKey } from '../ssh/login-key.ts';
+import { carryOut, confirmed, planned, reportOf, type CarriedOut } from './carry-out.ts';
+import { reach, type Reached } from './reach.ts';
+import { beginTrial, refusal, type Trial } from './verify.ts';
+import type { World } from './world.ts';
+
+/** The desired state, put together once for all accounts. */
+export interface Preparation {
+  readonly desired: Desired;
+  readonly keys: readonly LoginKey[];
+  /** A key pair that was wished for and is written when the first real run begins. */
+  readonly chosen: ChosenKeys;
+}
+
+/** Reads this machine's half of the job: keys and dotfiles. @throws PrepError */
+export async function gather(world: World): Promise<Preparation> {
+  const { wishes, home } = world;
+  const names = new Set(world.steps.map(({ name }) => name));
+  const chosen: ChosenKeys =
+    names.has('authorized-keys') || wishes.identities.length > 0
+      ? await chooseKeys({ identities: wishes.identities, home, prompter: world.prompter })
+      : { keys: [] };
+  const dotfiles = names.has('dotfiles')
+    ? await readDotfiles({
+        home,
+        packageDir: world.packageDotfiles,
+        ...(wishes.dotfiles !== undefined && { dir: wishes.dotfiles }),
+      })
+    : [];
+  const desired = { keys: chosen.keys.map(({ key }) => key), dotfiles, loginShell: wishes.shell };
+  return { desired, chosen, keys: loginKeys(chosen) };
+}
+
+function loginKeys({ keys, toMake }: ChosenKeys): LoginKey[] {
+  const agent = process.env['SSH_AUTH_SOCK'];
+  return keys.map(({ key, privateFile }) =>
+    toMake === undefined
+      ? new LoginKey(key, {
+          ...(privateFile !== undefined && { file: privateFile }),
+          ...(agent !== undefined && agent !== '' && { agent }),
+        })
+      : new LoginKey(key, { text: toMake.pair.privateText, passphrase: toMake.pair.passphrase }),
+  );
+}
+
+/** Prepares one account, and says what came of it. Never rejects for what goes wrong there. */
+export async function prepare(
+  world: World,
+  destination: Destination,
+  preparation: Preparation,
+): Promise<Report> {
+  const { desired, keys } = preparation;
+  const readings = readingsOf(world.steps, desired);
+  // A key that was only just made is known nowhere yet.
+  const known = preparation.chosen.toMake === undefined ? keys : [];
+  const reached = await reach(world, { destination, keys: known, readings });
+  try {
+    const plan = makePlan(destination, reached.facts, desired, world.steps);
+    if (world.wishes.dryRun) return planned(world, plan);
+    await reached.remember();
+    if (changesOf(plan).length === 0) return nothingToDo(world, plan, reached);
+    const agreed = await confirmed(world, plan, reached);
+    await writePair(preparation);
+    const trial = await trialFor(world, agreed, reached, keys);
+    const done = await carryOut(world, agreed, reached, readings);
+    return await proven(world, agreed, reached, done, trial);
+  } finally {
+    reached.account.close();
+  }
+}
+
+async function writePair({ chosen: { toMake } }: Preparation): Promise<void> {
+  if (toMake !== undefined) await writeKeyPair(toMake.folder, toMake.pair);
+}
+
+function nothingToDo(world: World, plan: Plan, { session }: Reached): Report {
+  const { steps, ...report } = planned(world, plan);
+  return { ...report, steps, verified: session.login === 'key' ? true : 'not tried' };
+}
+
+/** A key and the connection that will try it. */
+interface KeyTrial {
+  readonly key: LoginKey;
+  readonly trial: Trial;
+}
+
+/**
+ * A trial login is called for whenever something changed; but a session that was let in by the key
+ * itself has proven it, as long as the login shell stays what it was.
+ */
+async function trialFor(
+  world: World,
+  plan: Plan,
+  reached: Reached,
+  keys: readonly LoginKey[],
+): Promise<KeyTrial | 'not wanted' | 'proven'> {
+  const changes = changesOf(plan);
+  if (!world.wishes.verify || changes.length === 0) return 'not wanted';
+  const shellChanges = changes.some(({ what }) => what === 'login-shell');
+  if (reached.session.login === 'key' && !shellChanges) return 'proven';
+  const key = keys.find(({ usable }) => usable);
+  if (key === undefined || !(await key.unlock(world.prompter))) return 'not wanted';
+  return { key, trial: beginTrial(world, reached, key) };
+}
+
+/** Logs in with the key alone; puts the login shell back where that fails. */
+async function proven(
+  world: World,
+  plan: Plan,
+  reached: Reached,
+  done: CarriedOut,
+  attempt: KeyTrial | 'not wanted' | 'proven',
+): Promise<Report> {
+  if (attempt === 'not wanted') return reportOf(plan, done, 'not tried');
+  if (attempt === 'proven') return reportOf(plan, done, true);
+  if (!done.outcomes.some(({ result }) => result === 'done')) {
+    attempt.trial.cancel();
+    return reportOf(plan, done, 'not tried');
+  }
+  try {
+    const loginShell = await attempt.trial.go();
+    world.observe({ type: 'verified', destination: plan.destination, loginShell });
+    return reportOf(plan, done, true);
+  } catch (error) {
+    const trouble = await explainRefusal(error, reached, done, attempt.key);
+    await putShellBack(world, reached, done);
+    return reportOf(plan, done, false, trouble);
+  }
+}
+
+async function explainRefusal(
+  error: unknown,
+  { account, facts }: Reached,
+  done: CarriedOut,
+  key: LoginKey,
+): Promise<Problem> {
+  try {
+    return refusal(error, done.facts ?? facts, await account.evidence(), key);
+  } catch {
+    return problemOf(error);
+  }
+}
+
+async function putShellBack(
+  world: World,
+  { account, password }: Reached,
+  done: CarriedOut,
+): Promise<void> {
+  const changed = done.outcomes.find(
+    ({ change, result }) => change.what === 'login-shell' && result === 'done',
+  );
+  if (changed === undefined) return;
+  const back = invert(changed.change, 'the trial login failed');
+  const { outcomes } = await account.apply([back], {
+    run: done.run,
+    readings: [],
+    stepOf: () => 'login-shell',
+    ...(password.known !== undefined && { password: password.known }),
+  });
+  const text =
+    outcomes[0]?.result === 'done'
+      ? `the login shell was put back to ${changed.change.before as string}`
+      : `the login shell could not be put back; run there: chsh -s ${changed.change.before as string}`;
+  world.observe({ type: 'notice', destination: done.destination, text });
+}

@@ -1,0 +1,84 @@
+import { label, type Destination } from '../core/destination.ts';
+import type { Facts, Reading } from '../core/facts.ts';
+import { PrepError } from '../core/problem.ts';
+import { ShellAccount, prepareProbe } from '../remote/shell-account.ts';
+import type { Access } from '../ssh/authenticate.ts';
+import { connect } from '../ssh/connect.ts';
+import { HostKeyJudge } from '../ssh/host-key.ts';
+import type { LoginKey } from '../ssh/login-key.ts';
+import { Password } from '../ssh/password.ts';
+import type { Session } from '../ssh/session.ts';
+import { resolveSettings, type Settings } from '../ssh/settings.ts';
+import type { World } from './world.ts';
+
+/** An account that prep has logged in to, and what it read there. */
+export interface Reached {
+  readonly settings: Settings;
+  readonly judge: HostKeyJudge;
+  readonly password: Password;
+  readonly session: Session;
+  readonly account: ShellAccount;
+  readonly facts: Facts;
+  /** What can be undone on this machine is done only now that the run is known to be a real one. */
+  readonly remember: () => Promise<void>;
+}
+
+/** What to read first. */
+export interface Reaching {
+  readonly destination: Destination;
+  readonly keys: readonly LoginKey[];
+  readonly readings: readonly Reading[];
+}
+
+/** Logs in and reads the account. @throws PrepError with whatever is in the way */
+export async function reach(world: World, reaching: Reaching): Promise<Reached> {
+  const { destination, readings } = reaching;
+  const settings = await resolveSettings(destination, world.wishes, world.home);
+  const judge = await HostKeyJudge.read(settings, world.prompter);
+  const password = new Password(`${settings.label}'s password:`, world.prompter, world.password);
+  const access = accessFor(world, settings, reaching, password);
+  const probe = { readings, loginShell: world.wishes.shell };
+  const opening = prepareProbe(probe);
+  const banner = (text: string): void => world.observe({ type: 'banner', destination, text });
+  const session = await connect(settings, access, judge, { first: opening.command, banner });
+  try {
+    const { account, facts } = await ShellAccount.open(session, probe, opening);
+    const remember = (): Promise<void> => rememberHostKey(world, destination, judge);
+    return { settings, judge, password, session, account, facts, remember };
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}
+
+function accessFor(
+  world: World,
+  settings: Settings,
+  { destination, keys }: Reaching,
+  password: Password,
+): Access {
+  const usable = keys.filter((key) => key.usable);
+  if (!world.attended && world.password === undefined && usable.length === 0) {
+    throw new PrepError({
+      code: 'needs-an-answer',
+      question: `${label(settings.destination)}'s password`,
+      flag: 'give it with --password-file or PREP_PASSWORD',
+    });
+  }
+  const note = (text: string): void => world.observe({ type: 'note', destination, text });
+  return { user: settings.user, keys: usable, password, prompter: world.prompter, note };
+}
+
+async function rememberHostKey(
+  world: World,
+  destination: Destination,
+  judge: HostKeyJudge,
+): Promise<void> {
+  const remembered = await judge.remember();
+  if (remembered === undefined) return;
+  world.observe({
+    type: 'note',
+    destination,
+    text: `remembered its host key in ${remembered.file}`,
+  });
+}

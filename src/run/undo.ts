@@ -1,0 +1,226 @@
+import { removeLines } from '../core/authorized-key.ts';
+import type { Destination } from '../core/destination.ts';
+import type { Report } from '../core/event.ts';
+import {
+  ABSENT,
+  contentOf,
+  entryAt,
+  same,
+  sameContent,
+  type Entry,
+  type Facts,
+  type Reading,
+} from '../core/facts.ts';
+import {
+  changesOf,
+  rehearse,
+  type Change,
+  type EntryChange,
+  type LoginShellChange,
+  type Plan,
+  type PlannedStep,
+} from '../core/plan.ts';
+import { printable, printablePath } from '../core/printable.ts';
+import { PrepError } from '../core/problem.ts';
+import { parentOf, type RemotePath } from '../core/remote-path.ts';
+import { journalOf, readJournal, type JournalLine } from '../remote/journal.ts';
+import { carryOut, confirmed, planned, reportOf } from './carry-out.ts';
+import { reach, type Reached } from './reach.ts';
+import type { Preparation } from './prepare.ts';
+import type { World } from './world.ts';
+
+/** Puts back what the last run that changed something replaced. @throws PrepError `nothing-to-undo` and whatever `reach` raises */
+export async function undo(
+  world: World,
+  destination: Destination,
+  { keys }: Pick<Preparation, 'keys'>,
+): Promise<Report> {
+  const reached = await reach(world, { destination, keys, readings: [] });
+  try {
+    const lines = await lastRun(reached, new Set(world.steps.map(({ name }) => name)));
+    const readings = readingsFor(lines);
+    const facts = await reached.account.probe(readings);
+    const plan = undoPlan(destination, facts, lines);
+    if (world.wishes.dryRun) return planned(world, plan);
+    await reached.remember();
+    if (changesOf(plan).length === 0) return planned(world, plan);
+    const agreed = await confirmed(world, plan, reached);
+    const done = await carryOut(world, agreed, { ...reached, facts }, readings);
+    return reportOf(agreed, done, 'not tried');
+  } finally {
+    reached.account.close();
+  }
+}
+
+async function lastRun(
+  { account, facts }: Reached,
+  steps: ReadonlySet<string>,
+): Promise<readonly JournalLine[]> {
+  const run = facts.runs.at(-1);
+  if (run === undefined) throw new PrepError({ code: 'nothing-to-undo' });
+  const journal = journalOf(run);
+  const entry = entryAt(await account.probe([{ path: journal, bytes: 'all' }]), journal);
+  const bytes = entry.kind === 'file' ? entry.content.bytes : undefined;
+  if (bytes === undefined) throw new PrepError({ code: 'nothing-to-undo' });
+  const lines = readJournal(Buffer.from(bytes).toString('latin1'), run);
+  return lines.filter(({ step }) => steps.has(step));
+}
+
+/** What undoing must know: what stands there now, and the kept copies to show. */
+function readingsFor(lines: readonly JournalLine[]): readonly Reading[] {
+  const readings = new Map<RemotePath, Reading>();
+  for (const { change } of lines) {
+    if (change.what !== 'entry') continue;
+    const bytes = change.adds === undefined ? 'some' : 'all';
+    readings.set(change.path, { path: change.path, bytes, list: true });
+    const kept = keptContent(change);
+    if (kept !== undefined) readings.set(kept, { path: kept, bytes: 'some' });
+  }
+  return [...readings.values()];
+}
+
+function keptContent({ before }: EntryChange): RemotePath | undefined {
+  return before.kind === 'file' ? before.content.keptAt : undefined;
+}
+
+/** The plan that takes a run back, from what stands there now: pure, like any plan. Later changes are undone first. */
+export function undoPlan(
+  destination: Destination,
+  facts: Facts,
+  lines: readonly JournalLine[],
+): Plan {
+  let predicted = facts;
+  const changes = new Map<string, Change[]>();
+  const words = new Map<string, string[]>();
+  for (const { step, change } of coalesced(lines).toReversed()) {
+    const back =
+      change.what === 'entry' ? entryBack(predicted, facts, change) : shellBack(facts, change);
+    if (typeof back === 'string') words.set(step, [...(words.get(step) ?? []), back]);
+    else changes.set(step, [...(changes.get(step) ?? []), back]);
+    if (typeof back !== 'string') predicted = rehearse(predicted, back);
+  }
+  const names = [...new Set(lines.map(({ step }) => step))].toReversed();
+  const steps = names.map((name) => undoStep(name, changes.get(name), words.get(name)));
+  return { destination, facts, predicted, steps };
+}
+
+function undoStep(
+  name: string,
+  changes: readonly Change[] | undefined,
+  words: readonly string[] | undefined,
+): PlannedStep {
+  const because = [...new Set(words)].join('; ');
+  const verdict: PlannedStep['verdict'] =
+    changes === undefined
+      ? { kind: 'settled', because: because || 'nothing to put back' }
+      : { kind: 'changes', changes };
+  return { name, title: `put back what ${name} changed`, verdict };
+}
+
+/** Of several changes of the login shell in one run (there, and back again), only what they came to. */
+function coalesced(lines: readonly JournalLine[]): readonly JournalLine[] {
+  const shells = lines.filter(({ change }) => change.what === 'login-shell');
+  const [first] = shells;
+  const last = shells.at(-1);
+  if (first === undefined || last === undefined) return lines;
+  const others = lines.filter(({ change }) => change.what !== 'login-shell');
+  const before = (first.change as LoginShellChange).before;
+  const change = { ...(last.change as LoginShellChange), before };
+  return before === change.after ? others : [...others, { ...last, change }];
+}
+
+function shellBack(facts: Facts, change: LoginShellChange): Change | string {
+  const { loginShell } = facts.account;
+  if (loginShell === change.before)
+    return `the login shell is ${printable(loginShell)} again already`;
+  if (loginShell !== change.after)
+    return `the login shell was changed since, to ${printable(loginShell)}; left alone`;
+  const root = facts.account.uid === 0;
+  const as = root ? 'root' : facts.system.sudo ? 'sudo' : 'self';
+  const by = as === 'self' || !facts.system.tools.has('usermod') ? 'chsh' : 'usermod';
+  return {
+    what: 'login-shell',
+    before: change.after,
+    after: change.before,
+    by,
+    as,
+    reason: 'it was this before',
+  };
+}
+
+function entryBack(now: Facts, found: Facts, change: EntryChange): Change | string {
+  const { path, before, after } = change;
+  const name = printablePath(path);
+  const current = entryAt(now, path);
+  if (same(current, before)) return `${name} is as it was already`;
+  const make = (to: Entry, reason: string): Change => ({
+    what: 'entry',
+    path,
+    before: current,
+    after: to,
+    reason,
+  });
+  const modeOnly = sameButMode(current, before, after);
+  if (modeOnly !== undefined) return make(modeOnly, 'its mode and time were different before');
+  if (after.kind === 'directory' && before.kind === 'absent') {
+    return othersIn(now, found, path)
+      ? `${name} holds other files by now; left there`
+      : make(ABSENT, 'it was not there before');
+  }
+  if (same(current, after))
+    return make(
+      shown(found, before),
+      before.kind === 'absent' ? 'it was not there before' : 'it was this before',
+    );
+  if (change.adds !== undefined && current.kind === 'file')
+    return make(...withoutLines(current, before, change.adds));
+  if (current.kind === 'special' || current.kind === 'unreadable')
+    return `${name} was changed since; left alone`;
+  return make(
+    shown(found, before),
+    'it was this before; it was edited since, and the edited version is kept',
+  );
+}
+
+/** A change of mode or time alone is taken back on whatever the content is by now. */
+function sameButMode(current: Entry, before: Entry, after: Entry): Entry | undefined {
+  if (before.kind === 'directory' && after.kind === 'directory') {
+    return current.kind === 'directory' ? { ...current, mode: before.mode } : undefined;
+  }
+  if (before.kind !== 'file' || after.kind !== 'file' || current.kind !== 'file') return undefined;
+  if (!sameContent(before.content, after.content)) return undefined;
+  return {
+    ...current,
+    mode: before.mode,
+    ...(before.mtime !== undefined && { mtime: before.mtime }),
+  };
+}
+
+type File = Entry & { readonly kind: 'file' };
+
+/** Takes out just the lines that the run added, so that keys added since stay. */
+function withoutLines(current: File, before: Entry, adds: readonly string[]): [Entry, string] {
+  const bytes = removeLines(current.content.bytes ?? new Uint8Array(), adds);
+  if (bytes.length === 0 && before.kind === 'absent') return [ABSENT, 'it was not there before'];
+  const { mtime: _, ...rest } = current;
+  return [{ ...rest, content: contentOf(bytes) }, 'take out the lines that were added'];
+}
+
+/** Whether a directory holds something that this undo does not remove. */
+function othersIn(now: Facts, found: Facts, path: RemotePath): boolean {
+  const entry = entryAt(found, path);
+  const names = entry.kind === 'directory' ? (entry.names ?? []) : [];
+  const gone = new Set<string>();
+  for (const [other, { kind }] of now.entries) {
+    if (kind === 'absent' && parentOf(other) === path) gone.add(other.slice(path.length + 1));
+  }
+  return names.some((name) => !gone.has(name));
+}
+
+/** The old entry, with the kept bytes where they were read, so that a preview can show them. */
+function shown(facts: Facts, before: Entry): Entry {
+  if (before.kind !== 'file' || before.content.keptAt === undefined) return before;
+  const kept = entryAt(facts, before.content.keptAt);
+  const bytes = kept.kind === 'file' ? kept.content.bytes : undefined;
+  return bytes === undefined ? before : { ...before, content: { ...before.content, bytes } };
+}

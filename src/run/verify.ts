@@ -1,0 +1,123 @@
+import { keyFingerprint } from '../core/authorized-key.ts';
+import { entryAt, realPath, type Facts } from '../core/facts.ts';
+import { printable } from '../core/printable.ts';
+import { PrepError, problemOf, type Problem } from '../core/problem.ts';
+import { remotePath } from '../core/remote-path.ts';
+import type { Evidence } from '../remote/evidence.ts';
+import { connect } from '../ssh/connect.ts';
+import type { LoginKey } from '../ssh/login-key.ts';
+import type { Session } from '../ssh/session.ts';
+import type { Reached } from './reach.ts';
+import type { World } from './world.ts';
+
+/** A trial login under way: connected and its keys exchanged, but not logged in until `go`. */
+export interface Trial {
+  /** Logs in now, with the key alone, and gives the login shell it got. @throws PrepError */
+  go(): Promise<string>;
+  /** Never mind. */
+  cancel(): void;
+}
+
+/** Frames the answer, in case a start-up file talks. Every login shell runs this. */
+const COMMAND = 'echo prep-trial:$SHELL:';
+
+/** How long a login shell may take over that, in milliseconds. */
+const PATIENCE = 30_000;
+
+/**
+ * Dials for a trial login while the account is still being changed. Only logging in waits: sshd reads
+ * the passwd entry at the first login request, so an earlier one would prove the old login shell.
+ */
+export function beginTrial(world: World, { settings, judge }: Reached, key: LoginKey): Trial {
+  let open = (): void => undefined;
+  let shut = (_: Error): void => undefined;
+  const gate = new Promise<void>((resolve, reject) => {
+    open = resolve;
+    shut = reject;
+  });
+  const text = (words: string): void =>
+    world.observe({
+      type: 'note',
+      destination: settings.destination,
+      text: `trial login: ${words}`,
+    });
+  const access = { user: settings.user, keys: [key], prompter: world.prompter, note: text };
+  const session = connect(settings, access, judge, { first: COMMAND, loginWhen: gate });
+  session.catch(() => undefined);
+  return {
+    go: async () => {
+      open();
+      return shellOf(await session);
+    },
+    cancel: () => {
+      shut(new PrepError({ code: 'interrupted' }));
+      session.then((opened) => opened.close()).catch(() => undefined);
+    },
+  };
+}
+
+async function shellOf(session: Session): Promise<string> {
+  const timer = setTimeout(() => session.close(), PATIENCE);
+  try {
+    const channel = await session.exec(COMMAND);
+    let said = '';
+    channel.stderr.resume();
+    for await (const data of channel.stdout) {
+      said += String(data);
+      const [, shell] = /prep-trial:([^\n]*):/.exec(said) ?? [];
+      if (shell !== undefined) return shell;
+    }
+    const last = printable(said.trim().split('\n').at(-1) ?? '');
+    throw new PrepError({ code: 'no-shell', said: last, sftp: false });
+  } finally {
+    clearTimeout(timer);
+    session.close();
+  }
+}
+
+/** Turns a failed trial login into the reason that can be seen. */
+export function refusal(error: unknown, facts: Facts, evidence: Evidence, key: LoginKey): Problem {
+  const problem = problemOf(error);
+  if (problem.code !== 'password-not-offered') return problem;
+  const because =
+    firstReason(facts, evidence, problem.offers) ??
+    `look for ${keyFingerprint(key.key)} in the server's log`;
+  return { code: 'key-refused', because };
+}
+
+function firstReason(
+  facts: Facts,
+  evidence: Evidence,
+  offers: readonly string[],
+): string | undefined {
+  const { settings, context } = evidence;
+  const setting = (keyword: string): string => settings.get(keyword.toLowerCase()) ?? '';
+  if (/^no$/i.test(setting('PubkeyAuthentication')) || !offers.includes('publickey')) {
+    return 'it has PubkeyAuthentication off in sshd_config; ask its administrator to turn it on';
+  }
+  const files = setting('AuthorizedKeysFile');
+  if (files !== '' && !/(^|[ /])\.ssh\/authorized_keys( |$)/.test(files)) {
+    return `it looks for keys in ${files} (AuthorizedKeysFile), not in ~/.ssh/authorized_keys; put the key there`;
+  }
+  if (context !== '' && !/ssh_home_t/.test(context)) {
+    return `its SELinux context is wrong (${context}); run restorecon -RF ~/.ssh there`;
+  }
+  return wrongStanding(facts);
+}
+
+/** What StrictModes may object to. */
+function wrongStanding(facts: Facts): string | undefined {
+  const paths = ['.', '.ssh', '.ssh/authorized_keys'].map((name) => remotePath(name));
+  for (const path of paths) {
+    const entry = entryAt(facts, realPath(facts, path));
+    if (entry.kind !== 'file' && entry.kind !== 'directory') continue;
+    const name = path === '.' ? 'the home directory' : `~/${path}`;
+    if (entry.owner !== undefined && entry.owner !== facts.account.uid && entry.owner !== 0) {
+      return `${name} belongs to user ${entry.owner}; have its owner changed`;
+    }
+    if ((entry.mode & 0o022) !== 0) {
+      return `others may write ${name} (${entry.mode.toString(8).padStart(4, '0')}); run chmod go-w on it`;
+    }
+  }
+  return undefined;
+}

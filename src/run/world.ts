@@ -1,0 +1,32 @@
+import type { Observer } from '../core/event.ts';
+import type { Step } from '../core/plan.ts';
+import type { Prompter } from '../core/prompter.ts';
+import type { Secret } from '../core/secret.ts';
+import type { SettingsFlags } from '../ssh/settings.ts';
+
+/** What the user asked for, as far as one account is concerned. */
+export interface Wishes extends SettingsFlags {
+  readonly identities: readonly string[];
+  readonly dotfiles?: string;
+  readonly shell: string;
+  readonly dryRun: boolean;
+  readonly verify: boolean;
+}
+
+/** Everything around a run: this machine, its user, and who watches. */
+export interface World {
+  readonly wishes: Wishes;
+  /** In run order, already chosen by --only and --skip. */
+  readonly steps: readonly Step[];
+  readonly prompter: Prompter;
+  /** Whether somebody is there to answer. */
+  readonly attended: boolean;
+  /** The password given beforehand (file, standard input, environment). */
+  readonly password?: Secret;
+  readonly observe: Observer;
+  /** The user's home directory on this machine. */
+  readonly home: string;
+  /** The package's own dotfiles. */
+  readonly packageDotfiles: string;
+  readonly now: () => Date;
+}

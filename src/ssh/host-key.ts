@@ -1,0 +1,98 @@
+import { PrepError } from '../core/problem.ts';
+import type { Prompter } from '../core/prompter.ts';
+import {
+  fingerprint,
+  hostKeyAlgorithms,
+  hostName,
+  judgeHostKey,
+  keyTypeName,
+  knownKeyTypes,
+  readKnownHosts,
+  rememberHostKey,
+  type KnownHostsLine,
+} from './known-hosts.ts';
+import type { Settings } from './settings.ts';
+
+/** Decides whether a host is the one it claims to be, once per run however often one connects. */
+export class HostKeyJudge {
+  readonly #settings: Settings;
+  readonly #prompter: Prompter;
+  readonly #lines: readonly KnownHostsLine[];
+  #accepted: Buffer | undefined;
+  #pending: Buffer | undefined;
+
+  private constructor(settings: Settings, prompter: Prompter, lines: readonly KnownHostsLine[]) {
+    this.#settings = settings;
+    this.#prompter = prompter;
+    this.#lines = lines;
+  }
+
+  /** Reads known_hosts. @throws PrepError `cannot-read` */
+  static async read(settings: Settings, prompter: Prompter): Promise<HostKeyJudge> {
+    return new HostKeyJudge(settings, prompter, await readKnownHosts(settings.knownHosts));
+  }
+
+  /** Whether known_hosts has anything about this host: then no question about it is to be expected. */
+  get expectsNoQuestion(): boolean {
+    return this.#accepted !== undefined || this.#knownTypes.length > 0;
+  }
+
+  /** The host key algorithms to offer, those of known keys first, so that a second key type does not look like a changed key. */
+  get algorithms(): readonly string[] {
+    return hostKeyAlgorithms(this.#knownTypes);
+  }
+
+  /**
+   * Returns when the key is to be trusted. sshd may re-key at any time and is then judged again.
+   * @throws PrepError `host-key-changed`, `host-key-revoked`, `host-key-unknown`, `host-key-declined`
+   */
+  async judge(key: Buffer): Promise<void> {
+    if (this.#accepted?.equals(key)) return;
+    const { verdict, file = '', line = 0 } = judgeHostKey(this.#lines, ...this.#name, key);
+    const about = {
+      host: hostName(...this.#name),
+      keyType: keyTypeName(key),
+      fingerprint: fingerprint(key),
+    };
+    if (verdict === 'changed' || verdict === 'revoked') {
+      throw new PrepError({ code: `host-key-${verdict}`, ...about, file, line });
+    }
+    if (verdict === 'unknown') await this.#decide(about);
+    this.#accepted = Buffer.from(key);
+    if (verdict === 'unknown') this.#pending = this.#accepted;
+  }
+
+  /** Writes down a key that was accepted for the first time. To be called after the key exchange proved its possession. */
+  async remember(): Promise<{ file: string } | undefined> {
+    const key = this.#pending;
+    const file = this.#settings.knownHosts[0];
+    if (key === undefined || file === undefined) return undefined;
+    this.#pending = undefined;
+    await rememberHostKey(file, ...this.#name, key, { hash: this.#settings.hashKnownHosts });
+    return { file };
+  }
+
+  async #decide(about: { host: string; keyType: string; fingerprint: string }): Promise<void> {
+    const { hostKeyPolicy, knownHosts } = this.#settings;
+    if (hostKeyPolicy === 'accept-new') return;
+    if (hostKeyPolicy === 'strict') {
+      throw new PrepError({
+        code: 'host-key-unknown',
+        ...about,
+        file: knownHosts[0] ?? 'known_hosts',
+      });
+    }
+    if (await this.#prompter.hostKey(about)) return;
+    throw new PrepError({ code: 'host-key-declined', host: about.host });
+  }
+
+  get #knownTypes(): readonly string[] {
+    return knownKeyTypes(this.#lines, ...this.#name);
+  }
+
+  /** known_hosts has hosts by the name dialled, after HostName; HostKeyAlias stands without a port (ssh_config(5)). */
+  get #name(): [host: string, port: number] {
+    const { hostKeyAlias, address, port } = this.#settings;
+    return hostKeyAlias === undefined ? [address, port] : [hostKeyAlias, 0];
+  }
+}

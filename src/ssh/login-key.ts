@@ -1,0 +1,156 @@
+import { readFile } from 'node:fs/promises';
+import {
+  BaseAgent,
+  createAgent,
+  utils,
+  type ParsedKey,
+  type SignCallback,
+  type SigningRequestOptions,
+} from 'ssh2';
+import type { AuthorizedKey } from '../core/authorized-key.ts';
+import type { Prompter } from '../core/prompter.ts';
+import type { Secret } from '../core/secret.ts';
+
+/** Where the private half of a key may be. */
+export interface PrivateHalf {
+  readonly file?: string;
+  /** The text itself, where the pair was only just made and is not written yet. */
+  readonly text?: Secret;
+  readonly passphrase?: Secret;
+  /** The socket of an agent that may hold it. */
+  readonly agent?: string;
+}
+
+/** Key types that ssh2 can sign with; sk- keys and certificates are OpenSSH's alone. */
+const SIGNABLE = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521))$/;
+
+/** How often a passphrase is asked for, as ssh(1) does. */
+const TRIES = 3;
+
+/** A key to log in with. Its private half is looked for when it is first needed, and kept. */
+export class LoginKey {
+  readonly key: AuthorizedKey;
+  readonly #half: PrivateHalf;
+  #opened: Promise<ParsedKey | undefined> | undefined;
+
+  constructor(key: AuthorizedKey, half: PrivateHalf) {
+    this.key = key;
+    this.#half = half;
+  }
+
+  /** Whether this key can be tried from here. */
+  get usable(): boolean {
+    const { file, text, agent } = this.#half;
+    return SIGNABLE.test(this.key.type) && (file ?? text ?? agent) !== undefined;
+  }
+
+  /**
+   * Makes the private half ready, asking for a passphrase where nobody else can open it. False where it
+   * cannot be had.
+   */
+  async unlock(prompter: Prompter): Promise<boolean> {
+    const opened = await this.#open(prompter).catch(() => undefined);
+    return opened !== undefined || (await this.#agentHolds());
+  }
+
+  /** Signs for one login. Raises whatever keeps the private half from being used. */
+  async sign(data: Buffer, options: SigningRequestOptions, prompter: Prompter): Promise<Buffer> {
+    const opened = await this.#open(prompter);
+    if (opened !== undefined) return opened.sign(data, options.hash);
+    const agent = createAgent(this.#half.agent!);
+    return new Promise((resolve, reject) => {
+      agent.sign(this.#publicText, data, options, (error, signature) => {
+        if (signature === undefined) reject(error ?? new Error('the agent did not sign'));
+        else resolve(signature);
+      });
+    });
+  }
+
+  get #publicText(): string {
+    return `${this.key.type} ${this.key.blob}`;
+  }
+
+  /** The private half; undefined where the agent is to sign. */
+  #open(prompter: Prompter): Promise<ParsedKey | undefined> {
+    this.#opened ??= this.#find(prompter);
+    this.#opened.catch(() => (this.#opened = undefined));
+    return this.#opened;
+  }
+
+  async #find(prompter: Prompter): Promise<ParsedKey | undefined> {
+    const { file, text, passphrase } = this.#half;
+    if (file === undefined && text === undefined) return undefined;
+    const content = text?.reveal() ?? (await readFile(file!, 'utf8'));
+    const plain = utils.parseKey(content, passphrase?.reveal());
+    if (!(plain instanceof Error)) return plain;
+    if (await this.#agentHolds()) return undefined;
+    if (!/encrypted|passphrase/i.test(plain.message)) throw plain;
+    return this.#decrypt(content, prompter);
+  }
+
+  async #decrypt(content: string, prompter: Prompter): Promise<ParsedKey> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const passphrase = await prompter.password(
+        `Enter passphrase for key '${this.#half.file ?? ''}':`,
+      );
+      if (passphrase.empty) break;
+      const key = utils.parseKey(content, passphrase.reveal());
+      if (!(key instanceof Error)) return key;
+    }
+    throw new Error('its passphrase was not given');
+  }
+
+  #agentHolds(): Promise<boolean> {
+    const { agent } = this.#half;
+    if (agent === undefined) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      createAgent(agent).getIdentities((_error, keys) => {
+        const blobs = (keys ?? []).map((key) => utils.parseKey(key as ParsedKey));
+        resolve(blobs.some((key) => !(key instanceof Error) && this.#is(key)));
+      });
+    });
+  }
+
+  #is(key: ParsedKey): boolean {
+    return key.getPublicSSH().toString('base64') === this.key.blob;
+  }
+}
+
+/**
+ * Offers exactly one key to the server, whoever holds its private half, so that a full agent does not
+ * use up MaxAuthTries. ssh2 asks for the signature only after the server said it would accept the key;
+ * only then is a passphrase asked for. `signed` is called right after a signature was handed over.
+ */
+export class OneKey extends BaseAgent<string> {
+  readonly #key: LoginKey;
+  readonly #prompter: Prompter;
+  readonly #signed: () => void;
+
+  constructor(key: LoginKey, prompter: Prompter, signed: () => void) {
+    super();
+    this.#key = key;
+    this.#prompter = prompter;
+    this.#signed = signed;
+  }
+
+  getIdentities(callback: (error: Error | undefined, keys?: string[]) => void): void {
+    callback(undefined, [`${this.#key.key.type} ${this.#key.key.blob}`]);
+  }
+
+  sign(
+    _publicKey: string,
+    data: Buffer,
+    options: SigningRequestOptions | SignCallback,
+    callback?: SignCallback,
+  ): void {
+    const done = typeof options === 'function' ? options : callback;
+    const request = typeof options === 'function' ? {} : options;
+    this.#key.sign(data, request, this.#prompter).then(
+      (signature) => {
+        done?.(null, signature);
+        this.#signed();
+      },
+      (error: unknown) => done?.(error as Error),
+    );
+  }
+}

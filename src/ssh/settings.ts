@@ -1,0 +1,123 @@
+import { execFile } from 'node:child_process';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { label, type Destination } from '../core/destination.ts';
+import { PrepError } from '../core/problem.ts';
+
+/** How unknown host keys are treated; a changed one is refused whatever this says. */
+export type HostKeyPolicy = 'ask' | 'accept-new' | 'strict';
+
+/** A destination resolved through ssh_config and flags: all that dialling and logging in needs to know. */
+export interface Settings {
+  readonly destination: Destination;
+  /** `alice@web1`, as prompts and messages name the account. */
+  readonly label: string;
+  readonly user: string;
+  /** The name or address to dial. */
+  readonly address: string;
+  readonly port: number;
+  /** The name under which known_hosts has the host: HostKeyAlias if there is one, which then stands without a port. */
+  readonly hostKeyAlias?: string;
+  readonly hostKeyPolicy: HostKeyPolicy;
+  /** Where host keys are looked up; the first is where new ones are remembered. */
+  readonly knownHosts: readonly string[];
+  readonly hashKnownHosts: boolean;
+  /** Milliseconds until a silent host counts as absent. */
+  readonly connectTimeout: number;
+}
+
+/** What the command line says about reaching hosts. */
+export interface SettingsFlags {
+  readonly port?: number;
+  readonly hostKey: HostKeyPolicy;
+  readonly knownHosts?: string;
+  readonly sshConfig?: string;
+}
+
+/** How long a host may stay silent where nobody says otherwise, in milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
+
+/**
+ * Resolves a destination. `ssh -G` is the truth where OpenSSH is installed (Host, Match, Include, tokens);
+ * flags beat it; plain defaults stand in where there is no OpenSSH.
+ * @throws PrepError `usage` where ssh rejects the configuration
+ */
+export async function resolveSettings(
+  destination: Destination,
+  flags: SettingsFlags,
+  home: string,
+): Promise<Settings> {
+  const config = await askSsh(destination, flags);
+  const first = (name: string): string | undefined => config.get(name)?.[0];
+  const user = destination.user ?? first('user') ?? userInfo().username;
+  const port = flags.port ?? destination.port ?? Number(first('port') ?? 22);
+  const alias = first('hostkeyalias');
+  const seconds = Number(first('connecttimeout'));
+  return {
+    destination,
+    label: label({ ...destination, user }),
+    user,
+    address: first('hostname') ?? destination.host,
+    port,
+    ...(alias !== undefined && { hostKeyAlias: alias }),
+    hostKeyPolicy: policy(flags.hostKey, first('stricthostkeychecking')),
+    knownHosts: flags.knownHosts === undefined ? configured(config, home) : [flags.knownHosts],
+    hashKnownHosts: first('hashknownhosts') === 'yes',
+    connectTimeout: seconds > 0 ? seconds * 1000 : CONNECT_TIMEOUT,
+  };
+}
+
+/** `StrictHostKeyChecking` of ssh_config counts where the flag was left at its default; `no` is never honoured beyond accept-new. */
+function policy(flag: HostKeyPolicy, configuredAs: string | undefined): HostKeyPolicy {
+  if (flag !== 'ask' || configuredAs === undefined) return flag;
+  if (configuredAs === 'true' || configuredAs === 'yes') return 'strict';
+  return configuredAs === 'ask' ? 'ask' : 'accept-new';
+}
+
+function configured(config: ReadonlyMap<string, readonly string[]>, home: string): string[] {
+  const files = ['userknownhostsfile', 'globalknownhostsfile']
+    .flatMap((name) => config.get(name)?.[0]?.split(' ') ?? [])
+    .filter((file) => file !== '' && file !== 'none')
+    .map((file) => (file.startsWith('~/') ? join(home, file.slice(2)) : file));
+  return files.length > 0 ? files : [join(home, '.ssh', 'known_hosts'), '/etc/ssh/ssh_known_hosts'];
+}
+
+/** Runs `ssh -G`: one `name value` a line, names in lower case. An empty map where there is no ssh. */
+async function askSsh(
+  destination: Destination,
+  flags: SettingsFlags,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const args = ['-G'];
+  if (flags.sshConfig !== undefined) args.push('-F', flags.sshConfig);
+  if (destination.user !== undefined) args.push('-l', destination.user);
+  const port = flags.port ?? destination.port;
+  if (port !== undefined) args.push('-p', String(port));
+  const { error, stdout, stderr } = await run('ssh', [...args, '--', destination.host]);
+  if (error === null) return parseSettings(stdout);
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
+  const said = stderr.trim().split('\n').at(-1) ?? '';
+  throw new PrepError({ code: 'usage', text: `ssh rejects its configuration: ${said}` }, error);
+}
+
+function parseSettings(text: string): Map<string, string[]> {
+  const config = new Map<string, string[]>();
+  for (const line of text.split('\n')) {
+    const space = line.indexOf(' ');
+    if (space < 0) continue;
+    const name = line.slice(0, space);
+    config.set(name, [...(config.get(name) ?? []), line.slice(space + 1)]);
+  }
+  return config;
+}
+
+function run(
+  command: string,
+  args: readonly string[],
+): Promise<{ error: Error | null; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(command, args, { timeout: 10_000 }, (error, stdout, stderr) => {
+      resolve({ error, stdout, stderr });
+    });
+    child.stdin?.end();
+  });
+}

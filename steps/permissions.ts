@@ -1,0 +1,61 @@
+import { entryAt, realPath, type Entry, type Facts } from '../src/core/facts.ts';
+import type { Change, Step } from '../src/core/plan.ts';
+import { printablePath } from '../src/core/printable.ts';
+import { remotePath, type RemotePath } from '../src/core/remote-path.ts';
+import { foreign, octal } from './standing.ts';
+
+const HOME = remotePath('.');
+const SSH_DIR = remotePath('.ssh');
+const AUTHORIZED_KEYS = remotePath('.ssh/authorized_keys');
+
+/**
+ * What sshd's StrictModes wants (auth.c, safe_path): neither the home directory nor anything from there
+ * down to authorized_keys may be written by others. Group write on the home directory is left alone where
+ * the group is the user's own, as Debian's sshd accepts it.
+ */
+export const permissions: Step = {
+  name: 'permissions',
+  title: 'nobody else can write what sshd relies on',
+
+  reads: () => [
+    { path: HOME },
+    { path: SSH_DIR, follow: true },
+    { path: AUTHORIZED_KEYS, follow: true },
+  ],
+
+  plan(facts) {
+    const wrong = [
+      ...tightened(facts, HOME, (mode) => mode & ~(facts.account.ownGroup ? 0o002 : 0o022)),
+      ...tightened(facts, realPath(facts, SSH_DIR), (mode) =>
+        (mode & 0o077) === 0 ? mode : 0o700,
+      ),
+      ...[realPath(facts, AUTHORIZED_KEYS), ...facts.privateKeys].flatMap((path) =>
+        tightened(facts, path, (mode) => ((mode & 0o077) === 0 ? mode : 0o600)),
+      ),
+    ];
+    const owners = wrong.flatMap(({ path }) => foreign(facts, path) ?? []);
+    const changes = wrong.filter(({ path }) => foreign(facts, path) === undefined);
+    const except = owners.length === 0 ? {} : { except: owners.join('; ') };
+    if (changes.length > 0) return { kind: 'changes', changes, ...except };
+    if (owners.length > 0) return { kind: 'blocked', because: owners.join('; ') };
+    return { kind: 'settled', because: 'as sshd wants them' };
+  },
+};
+
+type EntryChange = Change & { readonly what: 'entry' };
+
+function tightened(
+  facts: Facts,
+  path: RemotePath,
+  wanted: (mode: number) => number,
+): readonly EntryChange[] {
+  const before = entryAt(facts, path);
+  if (before.kind !== 'file' && before.kind !== 'directory') return [];
+  const mode = wanted(before.mode);
+  if (mode === before.mode) return [];
+  const after: Entry = { ...before, mode };
+  const name = path === HOME ? 'the home directory' : printablePath(path);
+  const others = before.mode & 0o022 ? 'write' : 'read';
+  const reason = `others may ${others} ${name} (${octal(before.mode)})`;
+  return [{ what: 'entry', path, before, after, reason }];
+}

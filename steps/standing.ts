@@ -1,0 +1,25 @@
+import { entryAt, type Facts } from '../src/core/facts.ts';
+import { printablePath } from '../src/core/printable.ts';
+import { parentOf, remotePath, type RemotePath } from '../src/core/remote-path.ts';
+
+/** A mode as ls -l users write it: `0644`. */
+export function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}
+
+/** Why this user cannot change what stands at `path`, where it belongs to somebody else. */
+export function foreign(facts: Facts, path: RemotePath): string | undefined {
+  const entry = entryAt(facts, path);
+  const owner = 'owner' in entry ? entry.owner : undefined;
+  if (owner === undefined || owner === facts.account.uid || facts.account.uid === 0)
+    return undefined;
+  return `${printablePath(path)} belongs to ${owner === 0 ? 'root' : `user ${owner}`}; ask them to change it`;
+}
+
+/** Why nothing can be written at `path`, where the folder that would hold it is closed to this user. */
+export function closed(facts: Facts, path: RemotePath): string | undefined {
+  const folder = parentOf(path) ?? remotePath('.');
+  if (!facts.unwritable.has(folder)) return undefined;
+  const name = folder === '.' ? 'the home directory' : printablePath(folder);
+  return `${name} may not be written; ask its owner`;
+}
