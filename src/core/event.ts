@@ -60,7 +60,11 @@ export type Event =
       readonly total: number;
     }
   /** Every change has its outcome; `steps` says what became of each step. */
-  | { readonly type: 'applied'; readonly destination: Destination; readonly steps: readonly StepReport[] }
+  | {
+      readonly type: 'applied';
+      readonly destination: Destination;
+      readonly steps: readonly StepReport[];
+    }
   /** The trial login: the account lets the key in, and this is the login shell it gets. */
   | { readonly type: 'verified'; readonly destination: Destination; readonly loginShell: string }
   | { readonly type: 'problem'; readonly destination: Destination; readonly problem: Problem }
@@ -70,3 +74,10 @@ export type Event =
 
 /** Watches a run. Only watches: nothing depends on it. */
 export type Observer = (event: Event) => void;
+
+/** One way of showing a run. */
+export interface View {
+  readonly observe: Observer;
+  /** Resolves when everything was shown; to be awaited before the process ends. */
+  finish(): Promise<void>;
+}
