@@ -3,15 +3,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describeSshd } from '../support/describe-sshd.ts';
 import { Laptop } from '../support/laptop.ts';
 import { assertNoSecret, ProcessWatch } from '../support/secrecy.ts';
-import {
-  describeSshd,
-  makeAccount,
-  startSshd,
-  type TestAccount,
-  type TestSshd,
-} from '../support/sshd.ts';
+import { makeAccount, startSshd, type TestAccount, type TestSshd } from '../support/sshd.ts';
 import { Terminal } from '../support/terminal.ts';
 import { atTerminal, type Answer, type TypedRun } from '../support/typist.ts';
 

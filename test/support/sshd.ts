@@ -4,7 +4,6 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe } from 'vitest';
 
 export { makeAccount, type AccountOptions, type HomeFile, type TestAccount } from './account.ts';
 
@@ -36,12 +35,6 @@ export interface Login {
 
 /** Why no real server can be started here; undefined where one can. */
 export const noSshd: string | undefined = whyNoSshd();
-
-/** `describe` for tests that need a real server: where there can be none, they are skipped and the title says why. */
-export function describeSshd(title: string, body: () => void): void {
-  const why = noSshd === undefined ? '' : ` (skipped: ${noSshd})`;
-  describe.skipIf(noSshd !== undefined)(`${title}${why}`, () => body());
-}
 
 /** A real OpenSSH server with PAM on loopback, in a folder of its own. */
 export class TestSshd {

@@ -1,0 +1,176 @@
+import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
+import { performance } from 'node:perf_hooks';
+
+/** Which way bytes go: `up` from the client to the server. */
+export type Direction = 'up' | 'down';
+
+/** What passed through a proxy, as its client saw it. */
+export interface Traffic {
+  readonly connections: number;
+  /** How often the client spoke after having heard: round trips by the protocol's count. */
+  readonly flights: number;
+  readonly bytes: Readonly<Record<Direction, number>>;
+  /** Pieces as they arrived; about one per message. */
+  readonly pieces: Readonly<Record<Direction, number>>;
+}
+
+/** Where a line breaks. */
+export interface Cut {
+  readonly direction: Direction;
+  /** Before the piece of this number (0 is the first) passes, counted over all connections. */
+  readonly beforePiece?: number;
+  /** Once so many bytes have passed, in the middle of a piece if need be. */
+  readonly afterBytes?: number;
+}
+
+/** What a line is like. */
+export interface LineOptions {
+  /** Milliseconds from a word to its answer. */
+  readonly rtt?: number;
+  readonly cut?: Cut;
+}
+
+/**
+ * A line to a server on 127.0.0.1 that delays, counts and breaks. It carries bytes, not packets: Nagle's
+ * algorithm and lost acknowledgements, which cost real lines more, do not show.
+ */
+export class Proxy {
+  /** May be changed while nothing is on the way. */
+  rtt: number;
+  cut: Cut | undefined;
+  readonly #listener: Server;
+  readonly #sockets = new Set<Socket>();
+  #traffic = noTraffic();
+  #lastDirection: Direction = 'down';
+
+  /** Use `startProxy`. */
+  constructor(target: number, { rtt = 0, cut }: LineOptions) {
+    this.rtt = rtt;
+    this.cut = cut;
+    this.#listener = createServer((client) => {
+      this.#join(client, target);
+    });
+  }
+
+  /** Starts listening on a free port. */
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#listener.once('error', reject).listen(0, '127.0.0.1', resolve);
+    });
+  }
+
+  get port(): number {
+    return (this.#listener.address() as AddressInfo).port;
+  }
+
+  /** What passed since the start or the last `forget()`. */
+  get traffic(): Traffic {
+    return structuredClone(this.#traffic);
+  }
+
+  /** Counts from zero. */
+  forget(): void {
+    this.#traffic = noTraffic();
+    this.#lastDirection = 'down';
+  }
+
+  /** Breaks every connection and stops listening. */
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#listener.close(resolve));
+    this.hangUp();
+    await closed;
+  }
+
+  /** Breaks every connection. */
+  hangUp(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /**
+   * On a real line a connection stands for the client one round trip after it was asked for, and for the
+   * server half a trip later; here it stands for the client at once, so what it says first waits that long.
+   */
+  #join(client: Socket, target: number): void {
+    this.#traffic.connections++;
+    const server = new Socket();
+    for (const socket of [client, server]) {
+      socket.setNoDelay(true);
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket)).on('error', () => undefined);
+    }
+    const stands = performance.now() + this.rtt;
+    const dialled = this.#after(this.rtt * 1.5, () => server.connect(target, '127.0.0.1'));
+    this.#carry('up', client, server, { stands, dialled });
+    this.#carry('down', server, client, { stands, dialled });
+  }
+
+  /** Does something after so many milliseconds; 0 is now. */
+  #after(milliseconds: number, act: () => void): Promise<void> {
+    if (milliseconds === 0) act();
+    return new Promise((resolve) => {
+      if (milliseconds === 0) return resolve();
+      setTimeout(() => resolve(act()), milliseconds);
+    });
+  }
+
+  #carry(direction: Direction, from: Socket, to: Socket, line: Line): void {
+    let arrives = 0;
+    const later = (act: () => void): void => {
+      arrives = Math.max(arrives, Math.max(performance.now(), line.stands) + this.rtt / 2);
+      if (this.rtt === 0) act();
+      else setTimeout(() => void line.dialled.then(act), arrives - performance.now());
+    };
+    from.on('data', (data) => {
+      // The client's words count when they leave it, the server's when they reach it.
+      if (direction === 'up') this.#count('up', data.length);
+      later(() => {
+        if (direction === 'down') this.#count('down', data.length);
+        this.#pass(direction, data, to);
+      });
+    });
+    from.on('end', () => later(() => to.end()));
+    from.on('close', () => later(() => to.destroy()));
+  }
+
+  #count(direction: Direction, bytes: number): void {
+    this.#traffic.bytes[direction] += bytes;
+    this.#traffic.pieces[direction]++;
+    if (direction === 'up' && this.#lastDirection === 'down') this.#traffic.flights++;
+    this.#lastDirection = direction;
+  }
+
+  #pass(direction: Direction, data: Uint8Array, to: Socket): void {
+    const {
+      direction: cutDirection,
+      beforePiece = Infinity,
+      afterBytes = Infinity,
+    } = this.cut ?? {};
+    if (cutDirection !== direction) return void to.write(data);
+    if (this.#traffic.pieces[direction] > beforePiece) return this.hangUp();
+    const tooMany = this.#traffic.bytes[direction] - afterBytes;
+    if (tooMany <= 0) return void to.write(data);
+    to.write(data.subarray(0, Math.max(0, data.length - tooMany)), () => this.hangUp());
+  }
+}
+
+/** When a connection stands, for the client and for the server. */
+interface Line {
+  readonly stands: number;
+  readonly dialled: Promise<void>;
+}
+
+/** Opens a line to a port of 127.0.0.1. */
+export async function startProxy(target: number, options: LineOptions = {}): Promise<Proxy> {
+  const proxy = new Proxy(target, options);
+  await proxy.listen();
+  return proxy;
+}
+
+function noTraffic(): {
+  connections: number;
+  flights: number;
+  bytes: Record<Direction, number>;
+  pieces: Record<Direction, number>;
+} {
+  return { connections: 0, flights: 0, bytes: { up: 0, down: 0 }, pieces: { up: 0, down: 0 } };
+}
