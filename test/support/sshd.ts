@@ -83,9 +83,9 @@ export class TestSshd {
     this.#seen = this.log().length;
   }
 
-  /** The server's host keys as known_hosts lines. */
-  knownHosts(): string {
-    const lines = this.#hostKeys.map((type) => `[${this.host}]:${this.port} ${this.hostKey(type)}`);
+  /** The server's host keys as known_hosts lines, for this port or one that leads to it. */
+  knownHosts(port = this.port): string {
+    const lines = this.#hostKeys.map((type) => `[${this.host}]:${port} ${this.hostKey(type)}`);
     return lines.map((line) => `${line}\n`).join('');
   }
 
