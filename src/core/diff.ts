@@ -1,4 +1,5 @@
 import { structuredPatch, type StructuredPatchHunk } from 'diff';
+import { counted, grouped } from './count.ts';
 import { sameContent, type Entry } from './facts.ts';
 import { printableBytes, printablePath } from './printable.ts';
 import type { RemotePath } from './remote-path.ts';
@@ -61,12 +62,8 @@ function notShown({ content, text }: Side): string | undefined {
 
 function sizes(old: Side, young: Side): string {
   const [from, to] = [old.content?.size, young.content?.size];
-  if (from === undefined || to === undefined) return `${count(from ?? to ?? 0)} bytes`;
-  return from === to ? `${count(to)} other bytes` : `${count(from)} -> ${count(to)} bytes`;
-}
-
-function count(bytes: number): string {
-  return bytes.toLocaleString('en');
+  if (from === undefined || to === undefined) return counted(from ?? to ?? 0, 'byte');
+  return from === to ? `${grouped(to)} other bytes` : `${grouped(from)} -> ${grouped(to)} bytes`;
 }
 
 /** The differing parts; undefined where they are too many to be worth the time. */
@@ -108,5 +105,5 @@ function range(start: number, lines: number): string {
 function shown(line: string): string {
   const rest = line.length - MAX_LINE;
   const bytes = Buffer.from(rest > 0 ? line.slice(0, MAX_LINE) : line, 'latin1');
-  return printableBytes(bytes) + (rest > 0 ? ` ... (${count(rest)} more bytes)` : '');
+  return printableBytes(bytes) + (rest > 0 ? ` ... (${grouped(rest)} more bytes)` : '');
 }

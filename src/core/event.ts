@@ -74,10 +74,3 @@ export type Event =
 
 /** Watches a run. Only watches: nothing depends on it. */
 export type Observer = (event: Event) => void;
-
-/** One way of showing a run. */
-export interface View {
-  readonly observe: Observer;
-  /** Resolves when everything was shown; to be awaited before the process ends. */
-  finish(): Promise<void>;
-}

@@ -1,0 +1,43 @@
+import type { Writable } from 'node:stream';
+import { styleText } from 'node:util';
+import { label, type Destination } from '../core/destination.ts';
+import type { Event } from '../core/event.ts';
+import { printable } from '../core/printable.ts';
+import { explain, type Problem } from '../core/problem.ts';
+
+/** Problems on standard error, whatever the view: account, cause, next action; each sentence once. */
+export class Complaints {
+  readonly #err: Writable;
+  readonly #told = new Set<string>();
+
+  constructor(err: Writable) {
+    this.#err = err;
+  }
+
+  /** Tells what is wrong according to an event, if anything is. */
+  observe(event: Event): void {
+    if (event.type === 'problem') this.tell(event.problem, event.destination);
+    if (event.type === 'outcome' && event.outcome.result !== 'done') {
+      this.tell(event.outcome.problem, event.destination);
+    }
+    if (event.type !== 'report') return;
+    const { destination, steps, problem } = event.report;
+    for (const { name, status, reason } of steps) {
+      if (status === 'blocked') this.#say(`${name} is blocked: ${printable(reason)}`, destination);
+    }
+    if (problem !== undefined) this.tell(problem, destination);
+  }
+
+  /** Tells a problem, of an account or of the whole run. */
+  tell(problem: Problem, destination?: Destination): void {
+    this.#say(explain(problem).sentence, destination);
+  }
+
+  #say(sentence: string, destination?: Destination): void {
+    const account = destination === undefined ? '' : `${label(destination)}: `;
+    const line = `prep: ${account}${sentence}`;
+    if (this.#told.has(line)) return;
+    this.#told.add(line);
+    this.#err.write(`${styleText('red', line, { stream: this.#err })}\n`);
+  }
+}

@@ -1,0 +1,164 @@
+import { styleText } from 'node:util';
+import { counted } from '../core/count.ts';
+import { label, type Destination } from '../core/destination.ts';
+import { unifiedDiff } from '../core/diff.ts';
+import type { Event, Outcome, Report } from '../core/event.ts';
+import { changesOf, type Change, type Plan, type PlannedStep } from '../core/plan.ts';
+import { printable, printableLines } from '../core/printable.ts';
+import { Complaints } from './complaints.ts';
+import type { Manner, Streams, View } from './view.ts';
+import { describe, loginCommand, signOf, stepsThatAre } from './words.ts';
+
+type Style = Parameters<typeof styleText>[0];
+
+const STYLE_OF_SIGN = { '+': 'green', '~': 'yellow', '-': 'red', '=': 'dim', '!': 'red' } as const;
+
+/** The column in which what a step does begins. */
+const COLUMN = 18;
+
+/** Shows a run as plain lines: results on standard output, problems on standard error. */
+export function textView(streams: Streams, manner: Manner): View {
+  const text = new Text(streams, manner);
+  return {
+    observe: (event) => text.observe(event),
+    finish: async () => undefined,
+    interrupt: () => text.complaints.tell({ code: 'interrupted' }),
+  };
+}
+
+class Text {
+  readonly complaints: Complaints;
+  readonly #streams: Streams;
+  readonly #quiet: boolean;
+  readonly #verbose: boolean;
+  /** How many changes were made, by account. */
+  readonly #made = new Map<string, number>();
+
+  constructor(streams: Streams, { verbosity }: Manner) {
+    this.complaints = new Complaints(streams.err);
+    this.#streams = streams;
+    this.#quiet = verbosity === 'quiet';
+    this.#verbose = verbosity === 'verbose';
+  }
+
+  observe(event: Event): void {
+    this.complaints.observe(event);
+    switch (event.type) {
+      case 'note':
+        return this.#verbose ? this.#aside(event.destination, event.text) : undefined;
+      case 'notice':
+        return this.#aside(event.destination, event.text);
+      case 'banner':
+        return this.#quiet ? undefined : this.#error(printableLines(event.text.trimEnd()));
+      case 'plan':
+        return this.#plan(event.plan, event.then !== 'apply' || this.#verbose);
+      case 'outcome':
+        return this.#outcome(event.destination, event.outcome);
+      case 'verified':
+        return this.#line(
+          `${label(event.destination)}: logged in with the key alone, into ${printable(event.loginShell)}`,
+        );
+      case 'report':
+        return this.#report(event.report);
+      case 'summary':
+        return this.#summary(event.reports);
+      default:
+        return undefined;
+    }
+  }
+
+  #plan(plan: Plan, withDiffs: boolean): void {
+    const count = changesOf(plan).length;
+    const heading = count === 0 ? 'nothing to change' : counted(count, 'change');
+    this.#line(`${label(plan.destination)}: ${heading}`);
+    for (const step of plan.steps) this.#step(step, withDiffs);
+  }
+
+  #step({ name, verdict }: PlannedStep, withDiffs: boolean): void {
+    if (verdict.kind !== 'changes') {
+      return this.#item(name, verdict.kind === 'settled' ? '=' : '!', verdict.because);
+    }
+    for (const change of verdict.changes) {
+      this.#item(name, signOf(change), describe(change).slice(2));
+      if (withDiffs) this.#diff(change);
+    }
+    if (verdict.except !== undefined) this.#item(name, '!', verdict.except);
+  }
+
+  #item(name: string, sign: keyof typeof STYLE_OF_SIGN, words: string): void {
+    const line = `${sign} ${printable(words)}`;
+    this.#line(`  ${name.padEnd(COLUMN - 2)}${this.#styled(STYLE_OF_SIGN[sign], line)}`);
+  }
+
+  #diff(change: Change): void {
+    if (change.what !== 'entry') return;
+    for (const line of unifiedDiff(change.path, change.before, change.after)) {
+      this.#line(this.#styled(styleOfDiff(line), line));
+    }
+  }
+
+  #outcome(destination: Destination, outcome: Outcome): void {
+    if (outcome.result !== 'done') return;
+    const account = label(destination);
+    this.#made.set(account, (this.#made.get(account) ?? 0) + 1);
+    if (this.#verbose) this.#line(`${account}: done: ${describe(outcome.change)}`);
+  }
+
+  #report(report: Report): void {
+    const closing = closingLine(report, this.#made.get(label(report.destination)) ?? 0);
+    if (closing === undefined) return;
+    const style = report.status === 'failed' ? 'red' : 'green';
+    this.#line(this.#styled(style, closing));
+  }
+
+  #summary(reports: readonly Report[]): void {
+    if (reports.length < 2) return;
+    const parts = (['changed', 'planned', 'unchanged', 'failed'] as const).flatMap((status) => {
+      const count = reports.filter((report) => report.status === status).length;
+      return count === 0 ? [] : [`${count} ${status}`];
+    });
+    this.#line(`${counted(reports.length, 'account')}: ${parts.join(', ')}`);
+  }
+
+  #aside(destination: Destination, text: string): void {
+    if (!this.#quiet) this.#error(`prep: ${label(destination)}: ${printable(text)}`);
+  }
+
+  #line(text: string): void {
+    if (!this.#quiet) this.#streams.out.write(`${text}\n`);
+  }
+
+  #error(text: string): void {
+    this.#streams.err.write(`${text}\n`);
+  }
+
+  #styled(style: Style | undefined, text: string): string {
+    return style === undefined ? text : styleText(style, text, { stream: this.#streams.out });
+  }
+}
+
+function styleOfDiff(line: string): Style | undefined {
+  if (line.startsWith('--- ') || line.startsWith('+++ ')) return 'bold';
+  if (line.startsWith('@@')) return 'cyan';
+  if (line.startsWith('+')) return 'green';
+  return line.startsWith('-') ? 'red' : undefined;
+}
+
+/** How it ended, in one line; nothing where a problem has said it all. */
+function closingLine(report: Report, made: number): string | undefined {
+  const { destination, status, steps, verified } = report;
+  const account = label(destination);
+  const planned = steps.reduce((sum, step) => sum + step.changes.length, 0);
+  const trouble = [stepsThatAre('failed', report), stepsThatAre('blocked', report)].filter(Boolean);
+  if (status === 'unchanged' && trouble.length === 0) {
+    return `${account}: nothing to do; everything is as wanted`;
+  }
+  if (status === 'planned') {
+    return [`${account}: ${counted(planned, 'change')} planned, none made`, ...trouble].join('; ');
+  }
+  if (steps.length === 0) return undefined;
+  const login = verified === true && made > 0 ? [`log in with: ${loginCommand(destination)}`] : [];
+  const done = made === 0 ? 'nothing changed' : `${counted(made, 'change')} made`;
+  const ready = status === 'changed' && verified === true ? ' is ready' : '';
+  return `${account}${ready}: ${[done, ...trouble, ...login].join('; ')}`;
+}
