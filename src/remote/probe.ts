@@ -39,6 +39,8 @@ $M s $D %p %m %u %d:%i %z %N" "$@" 2>/dev/null; }
 else meta() { for p; do [ -e "$p" ] || [ -L "$p" ] || continue; l=$(ls -ldin "$p"); set -f; set -- $l; set +f
 say s text "$2" - "$4" "0:$1" "$6" "$p"; done; }
 fi
+NL='
+'
 known() { return 1; }
 sums() { cksum "$@" 2>/dev/null | while IFS= read -r l; do say c "$l"
 known "$l" && continue
@@ -47,7 +49,7 @@ case $W in *"|$p|"*) ;; *) case $S in *"|$p|"*) [ "$s" -le ${INLINE_LIMIT} ] || 
 say b "$p"; cat "$p"; done; }
 read_all() { meta "$@"; n=$#; for p; do
 if [ -L "$p" ]; then say l "$p"; readlink "$p" 2>/dev/null || { l=$(ls -ld "$p"); printf '%s\\n' "\${l#* -> }"; }
-elif [ -f "$p" ] && [ -r "$p" ]; then set -- "$@" "$p"; fi; done
+elif [ -f "$p" ] && [ -r "$p" ]; then case $p in *"$NL"*) say c "$(cksum <"$p") $p";; *) set -- "$@" "$p";; esac; fi; done
 shift $n; [ $# = 0 ] || sums "$@"; }
 `;
 

@@ -38,7 +38,8 @@ export async function gather(world: World): Promise<Preparation> {
   return { desired, chosen, keys: loginKeys(chosen) };
 }
 
-function loginKeys({ keys, toMake }: ChosenKeys): LoginKey[] {
+/** The chosen keys as keys to log in with, their private halves wherever they are. */
+export function loginKeys({ keys, toMake }: ChosenKeys): LoginKey[] {
   const agent = process.env['SSH_AUTH_SOCK'];
   return keys.map(({ key, privateFile }) =>
     toMake === undefined

@@ -26,15 +26,14 @@ import { parentOf, type RemotePath } from '../core/remote-path.ts';
 import { journalOf, readJournal, type JournalLine } from '../remote/journal.ts';
 import { carryOut, confirmed, planned, reportOf } from './carry-out.ts';
 import { reach, type Reached } from './reach.ts';
-import type { Preparation } from './prepare.ts';
+import type { LoginKey } from '../ssh/login-key.ts';
+import { candidateKeys, readPublicKey } from '../local/keys.ts';
+import { loginKeys } from './prepare.ts';
 import type { World } from './world.ts';
 
 /** Puts back what the last run that changed something replaced. @throws PrepError `nothing-to-undo` and whatever `reach` raises */
-export async function undo(
-  world: World,
-  destination: Destination,
-  { keys }: Pick<Preparation, 'keys'>,
-): Promise<Report> {
+export async function undo(world: World, destination: Destination): Promise<Report> {
+  const keys = await ownKeys(world);
   const reached = await reach(world, { destination, keys, readings: [] });
   try {
     const lines = await lastRun(reached, new Set(world.steps.map(({ name }) => name)));
@@ -50,6 +49,19 @@ export async function undo(
   } finally {
     reached.account.close();
   }
+}
+
+/** More than these would use up the server's patience (MaxAuthTries is 6 by default). */
+const KEYS = 3;
+
+/** The keys that may let the user in: those named, else the newest of the user's own. */
+async function ownKeys({ wishes, home }: World): Promise<readonly LoginKey[]> {
+  const { identities } = wishes;
+  const own =
+    identities.length > 0
+      ? await Promise.all(identities.map((file) => readPublicKey(file, home)))
+      : await candidateKeys(home);
+  return loginKeys({ keys: own.slice(0, KEYS) });
 }
 
 async function lastRun(

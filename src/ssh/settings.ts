@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { access } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { label, type Destination } from '../core/destination.ts';
@@ -47,7 +48,7 @@ export async function resolveSettings(
   flags: SettingsFlags,
   home: string,
 ): Promise<Settings> {
-  const config = await askSsh(destination, flags);
+  const config = await askSsh(destination, { ...flags, ...(await configOf(home, flags)) });
   const first = (name: string): string | undefined => config.get(name)?.[0];
   const user = destination.user ?? first('user') ?? userInfo().username;
   const port = flags.port ?? destination.port ?? Number(first('port') ?? 22);
@@ -78,8 +79,32 @@ function configured(config: ReadonlyMap<string, readonly string[]>, home: string
   const files = ['userknownhostsfile', 'globalknownhostsfile']
     .flatMap((name) => config.get(name)?.[0]?.split(' ') ?? [])
     .filter((file) => file !== '' && file !== 'none')
-    .map((file) => (file.startsWith('~/') ? join(home, file.slice(2)) : file));
+    .map((file) => inHome(file, home));
   return files.length > 0 ? files : [join(home, '.ssh', 'known_hosts'), '/etc/ssh/ssh_known_hosts'];
+}
+
+/** OpenSSH takes the home directory from the passwd entry; whoever sets HOME to another means that one. */
+function inHome(file: string, home: string): string {
+  const real = userInfo().homedir;
+  if (file.startsWith('~/')) return join(home, file.slice(2));
+  return file.startsWith(`${real}/`) ? join(home, file.slice(real.length)) : file;
+}
+
+async function configOf(
+  home: string,
+  { sshConfig }: SettingsFlags,
+): Promise<{ sshConfig?: string }> {
+  if (sshConfig !== undefined || home === userInfo().homedir) return {};
+  const own = join(home, '.ssh', 'config');
+  const system = '/etc/ssh/ssh_config';
+  for (const file of [own, system]) {
+    const readable = await access(file).then(
+      () => true,
+      () => false,
+    );
+    if (readable) return { sshConfig: file };
+  }
+  return {};
 }
 
 /** Runs `ssh -G`: one `name value` a line, names in lower case. An empty map where there is no ssh. */

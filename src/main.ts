@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+import { inspect } from 'node:util';
+import { steps } from '../steps/index.ts';
+import { version } from '../package.json';
+import { parseArguments } from './cli/arguments.ts';
+import { explain, problemOf } from './core/problem.ts';
+
+process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
+  const { sentence, exit } = explain(problemOf(error));
+  process.stderr.write(`prep: ${sentence}\n`);
+  if (process.env['DEBUG']) process.stderr.write(`${inspect(error)}\n`);
+  return exit;
+});
+
+/** Runs one command line, and gives its exit status. What a command does is loaded only by that command. */
+async function main(argv: readonly string[]): Promise<number> {
+  process.stdout.on('error', endWithReader);
+  const names = steps.map(({ name }) => name);
+  const invocation = parseArguments(argv, names);
+  switch (invocation.command) {
+    case 'help':
+      return print((await import('./cli/help.ts')).helpText());
+    case 'version':
+      return print(`prep ${version}\n`);
+    case 'steps':
+      return print(steps.map(({ name, title }) => `${name.padEnd(16)}${title}\n`).join(''));
+    case 'completion':
+      return print((await import('./cli/completion.ts')).completionScript(invocation.shell, names));
+    default:
+      return (await import('./wiring.ts')).run(invocation, steps);
+  }
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+/** Whoever read our output (`prep steps | head -1`) has had enough. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+}

@@ -1,0 +1,183 @@
+import { homedir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Invocation } from './cli/arguments.ts';
+import type { Options } from './cli/options.ts';
+import type { Destination } from './core/destination.ts';
+import type { Observer, Report } from './core/event.ts';
+import type { Step } from './core/plan.ts';
+import { explain, PrepError, problemOf } from './core/problem.ts';
+import type { Prompter } from './core/prompter.ts';
+import type { Secret } from './core/secret.ts';
+import { answeringSafely, unattended } from './core/unattended.ts';
+import { givenPassword } from './local/password.ts';
+import type { Preparation } from './run/prepare.ts';
+import type { World } from './run/world.ts';
+import type { View } from './terminal/view.ts';
+
+/** The package's own dotfiles: beside dist/, where this is built to. */
+const DOTFILES = fileURLToPath(new URL('../dotfiles', import.meta.url));
+
+/** What belongs to the terminal while prep runs. */
+interface Terminal {
+  readonly view: View;
+  readonly prompter: Prompter;
+  readonly attended: boolean;
+  close(): void;
+}
+
+/** Runs a command that has to do with accounts, in the real world, and gives its exit status. */
+export async function run(invocation: Invocation, steps: readonly Step[]): Promise<number> {
+  if (invocation.command === 'demo') return demo(invocation.options, steps);
+  if (invocation.command !== 'prepare' && invocation.command !== 'undo') {
+    throw notThereYet(`prep ${invocation.command}`);
+  }
+  refuseWhatIsMissing(invocation.options);
+  const password = await givenPassword(invocation.options.passwordFile);
+  const terminal = await openTerminal(invocation.options);
+  process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
+  try {
+    const world = worldOf(invocation.options, steps, terminal, homedir(), password);
+    return await serve(world, invocation, terminal.view);
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Does what was asked, account by account; one account's problem stops no other. */
+async function serve(
+  world: World,
+  { command, destinations }: Invocation & { readonly command: 'prepare' | 'undo' },
+  view: View,
+): Promise<number> {
+  const work = command === 'undo' ? await undoing(world) : await preparing(world);
+  const reports: Report[] = [];
+  for (const destination of destinations) {
+    const report = await work(destination).catch((error: unknown) =>
+      failed(world, destination, error),
+    );
+    world.observe({ type: 'report', report });
+    reports.push(report);
+  }
+  world.observe({ type: 'summary', reports });
+  await view.finish();
+  return Math.max(...reports.map(exitStatus));
+}
+
+type Work = (destination: Destination) => Promise<Report>;
+
+async function preparing(world: World): Promise<Work> {
+  const { gather, prepare } = await import('./run/prepare.ts');
+  const preparation: Preparation = await gather(world);
+  return (destination) => prepare(world, destination, preparation);
+}
+
+async function undoing(world: World): Promise<Work> {
+  const { undo } = await import('./run/undo.ts');
+  return (destination) => undo(world, destination);
+}
+
+function failed(world: World, destination: Destination, error: unknown): Report {
+  const problem = problemOf(error);
+  if (process.env['DEBUG']) process.stderr.write(`${String((error as Error).stack)}\n`);
+  world.observe({ type: 'problem', destination, problem });
+  return { destination, status: 'failed', steps: [], verified: 'not tried', problem };
+}
+
+function exitStatus({ status, steps, problem }: Report): number {
+  if (problem !== undefined) return explain(problem).exit;
+  return status === 'failed' || steps.some((step) => step.status === 'blocked') ? 1 : 0;
+}
+
+function worldOf(
+  options: Options,
+  steps: readonly Step[],
+  { view, prompter, attended }: Terminal,
+  home: string,
+  password?: Secret,
+): World {
+  const { only, skip } = options;
+  const wanted = steps.filter(({ name }) => (only?.includes(name) ?? true) && !skip.includes(name));
+  return {
+    wishes: options,
+    steps: wanted,
+    prompter,
+    attended,
+    ...(password !== undefined && { password }),
+    observe: view.observe,
+    home,
+    packageDotfiles: DOTFILES,
+    now: () => new Date(),
+  };
+}
+
+/** Where nobody sits at a terminal, nobody is asked; where nobody looks at one, lines are plain. */
+async function openTerminal(options: Options): Promise<Terminal> {
+  const attended = process.stdin.isTTY === true && process.stderr.isTTY === true;
+  if (!attended) {
+    const view = await viewFor(options);
+    return { view, prompter: unattended(options.yes), attended, close: () => undefined };
+  }
+  const { Keyboard } = await import('./terminal/keyboard.ts');
+  const { InquirerPrompter } = await import('./terminal/inquirer.ts');
+  const keyboard = new Keyboard(process.stdin);
+  const asking = new InquirerPrompter(keyboard, process.stderr);
+  const prompter = options.yes ? answeringSafely(asking) : asking;
+  return { view: await viewFor(options), prompter, attended, close: () => keyboard.close() };
+}
+
+async function viewFor(options: Options): Promise<View> {
+  const streams = { out: process.stdout, err: process.stderr };
+  if (options.json) return (await import('./terminal/ndjson.ts')).ndjsonView(streams, options);
+  if (process.stdout.isTTY === true && options.verbosity !== 'quiet') {
+    return (await import('./terminal/task-list.ts')).taskListView(streams, options);
+  }
+  return (await import('./terminal/text.ts')).textView(streams, options);
+}
+
+/** Whatever is under way on the server is finished or undone there by itself: each path is old or new. */
+function interrupted({ view, close }: Terminal): void {
+  view.interrupt();
+  close();
+  process.exit(explain({ code: 'interrupted' }).exit);
+}
+
+/** Flags whose work is not part of this version say so, instead of being ignored. */
+function refuseWhatIsMissing(options: Options): void {
+  const missing: readonly (readonly [boolean, string])[] = [
+    [options.jump.length > 0, '--jump'],
+    [options.controlPath !== undefined, '--control-path'],
+    [options.hosts !== undefined, '--hosts'],
+    [options.samePassword, '--same-password'],
+    [options.newPasswordFile !== undefined, '--new-password-file'],
+    [options.transport === 'openssh', '--transport openssh'],
+    [options.shellFallback, '--shell-fallback'],
+    [options.saveAs !== undefined, '--save-as'],
+    [options.retry !== undefined, '--retry'],
+    [options.config !== undefined, '--config'],
+  ];
+  for (const [given, name] of missing) if (given) throw notThereYet(name);
+}
+
+function notThereYet(what: string): PrepError {
+  return new PrepError({ code: 'usage', text: `${what} is not part of this version yet` });
+}
+
+async function demo(options: Options, steps: readonly Step[]): Promise<number> {
+  const { runDemo } = await import('./demo/demo.ts');
+  const { gather, prepare } = await import('./run/prepare.ts');
+  const view = await viewFor(options);
+  const print = (line: string): boolean => process.stdout.write(`${line}\n`);
+  return runDemo(async (destination, { home, password, knownHosts, sshConfig }) => {
+    const terminal = { view, prompter: unattended(true), attended: false, close: () => undefined };
+    const wishes: Options = { ...options, knownHosts, sshConfig };
+    const world = worldOf(wishes, steps, terminal, home, password);
+    const report = await gather(world)
+      .then((preparation) => prepare(world, destination, preparation))
+      .catch((error: unknown) => failed(world, destination, error));
+    const observe: Observer = view.observe;
+    observe({ type: 'report', report });
+    observe({ type: 'summary', reports: [report] });
+    await view.finish();
+    return exitStatus(report);
+  }, print);
+}

@@ -1,0 +1,440 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  ABSENT,
+  contentOf,
+  entryAt,
+  same,
+  type Entry,
+  type Reading,
+} from '../../src/core/facts.ts';
+import { rehearse, type Change } from '../../src/core/plan.ts';
+import { remotePath, type RemotePath } from '../../src/core/remote-path.ts';
+import type { Account, Applied } from '../../src/remote/account.ts';
+import { ShellAccount } from '../../src/remote/shell-account.ts';
+import { directory, file, symlink } from '../support/facts.ts';
+import { localSession } from '../support/local-session.ts';
+import { MemoryAccount } from '../support/memory-account.ts';
+
+/** The shells that a server may have as its POSIX shell. */
+const SHELLS = ['dash', 'bash', 'busybox', 'mksh', 'ksh93', 'zsh'].map((name) => `/bin/${name}`);
+
+const installed = existsSync;
+
+let home: string;
+const at = (name: string | Buffer): Buffer =>
+  Buffer.concat([Buffer.from(`${home}/`), Buffer.from(name)]);
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "prep 'home' $HOME-"));
+  chmodSync(home, 0o755);
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+interface Kind {
+  readonly name: string;
+  readonly missing: boolean;
+  open(readings: readonly Reading[]): Promise<Account>;
+}
+
+const overShell = (shell: string): Kind => ({
+  name: `a shell account over ${shell}`,
+  missing: !installed(shell),
+  open: async (readings) =>
+    (await ShellAccount.open(localSession({ home, shell }), { readings, loginShell: 'zsh' }))
+      .account,
+});
+
+/** The same facts as a shell account would have, and from then on nothing but memory. */
+const inMemory: Kind = {
+  name: 'an account in memory',
+  missing: false,
+  open: async (readings) => {
+    const account = await overShell('/bin/sh').open(readings);
+    const facts = await account.probe(readings);
+    account.close();
+    return new MemoryAccount(facts);
+  },
+};
+
+const change = (path: string | Buffer, before: Entry, after: Entry): Change => ({
+  what: 'entry',
+  path: remotePath(path as string),
+  before,
+  after,
+  reason: 'a test',
+});
+const readingsFor = (changes: readonly Change[]): Reading[] =>
+  changes.flatMap((one) =>
+    one.what === 'entry' ? [{ path: one.path, bytes: 'all' as const }] : [],
+  );
+const applying = (readings: readonly Reading[], run = '0001-test') => ({
+  run,
+  readings,
+  stepOf: () => 'test',
+});
+
+/** Every byte a file can hold but NUL, with and without a final line feed. */
+const ALL_BYTES = Buffer.from(Array.from({ length: 255 }, (_, i) => i + 1));
+
+const WRITES: readonly {
+  readonly name: string;
+  readonly changes: readonly Change[];
+  before?(): void;
+}[] = [
+  { name: 'makes a directory', changes: [change('.ssh', ABSENT, directory(0o700))] },
+  {
+    name: 'makes a file in it',
+    changes: [
+      change('d', ABSENT, directory(0o755)),
+      change('d/f', ABSENT, file(0o640, 'text\n', { mtime: 1_000_000_000 })),
+    ],
+  },
+  { name: 'writes every byte', changes: [change('all', ABSENT, file(0o600, ALL_BYTES))] },
+  {
+    name: 'writes an empty file',
+    changes: [change('empty', ABSENT, file(0o644, '', { mtime: 0 }))],
+  },
+  { name: 'writes no final line feed', changes: [change('f', ABSENT, file(0o644, 'x'))] },
+  { name: 'writes only line feeds', changes: [change('f', ABSENT, file(0o644, '\n\n\n'))] },
+  {
+    name: 'writes a large text',
+    changes: [change('f', ABSENT, file(0o644, "it's\\n %s\n".repeat(20_000)))],
+  },
+  {
+    name: 'replaces a file',
+    before: () => write('f', 'old'),
+    changes: [change('f', file(0o644, 'old'), file(0o600, 'new', { mtime: 5 }))],
+  },
+  {
+    name: 'changes a mode alone',
+    before: () => write('f', 'old'),
+    changes: [change('f', file(0o644, 'old'), file(0o600, 'old'))],
+  },
+  {
+    name: 'changes a time alone',
+    before: () => write('f', 'old'),
+    changes: [change('f', file(0o644, 'old'), file(0o644, 'old', { mtime: 86_400 }))],
+  },
+  { name: 'makes a link', changes: [change('l', ABSENT, symlink('.zshenv'))] },
+  {
+    name: 'makes a link with a strange target',
+    changes: [change('l', ABSENT, symlink("-a 'b\n$(c)"))],
+  },
+  {
+    name: 'replaces a file by a link',
+    before: () => write('l', 'x'),
+    changes: [change('l', file(0o644, 'x'), symlink('t'))],
+  },
+  {
+    name: 'replaces a link to a directory',
+    before: () => {
+      mkdirSync(at('d'));
+      symlinkSync('d', at('l'));
+    },
+    changes: [change('l', symlink('d'), symlink('e'))],
+  },
+  {
+    name: 'replaces a link to a directory by a file',
+    before: () => {
+      mkdirSync(at('d'));
+      symlinkSync('d', at('l'));
+    },
+    changes: [change('l', symlink('d'), file(0o644, 'x'))],
+  },
+  {
+    name: 'removes a file',
+    before: () => write('f', 'x'),
+    changes: [change('f', file(0o644, 'x'), ABSENT)],
+  },
+  {
+    name: 'removes a link',
+    before: () => symlinkSync('x', at('f')),
+    changes: [change('f', symlink('x'), ABSENT)],
+  },
+  {
+    name: 'removes an empty directory',
+    before: () => mkdirSync(at('d'), 0o755),
+    changes: [change('d', directory(0o755), ABSENT)],
+  },
+  {
+    name: 'changes one path twice',
+    changes: [
+      change('f', ABSENT, file(0o644, 'x')),
+      change('f', file(0o644, 'x'), file(0o600, 'x')),
+    ],
+  },
+  ...[
+    'a b',
+    "it's",
+    '"q"',
+    '-rf',
+    '$(touch X)',
+    '`touch X`',
+    'a;touch X',
+    '*',
+    '~',
+    'a\\nb',
+    'line\nfeed',
+    'end\n',
+    'ünï',
+    '#c',
+    '!x',
+    '{a,b}',
+  ].map((name) => ({
+    name: `writes a file called ${JSON.stringify(name)}`,
+    changes: [change(name, ABSENT, file(0o644, 'x\n', { mtime: 77 }))],
+  })),
+  {
+    name: 'writes a file whose name is not UTF-8',
+    changes: [change(Buffer.from([0x66, 0xff, 0xfe]), ABSENT, file(0o644, 'x'))],
+  },
+];
+
+function write(name: string, text: string | Uint8Array, mode = 0o644): void {
+  writeFileSync(at(name), text);
+  chmodSync(at(name), mode);
+}
+
+function standing(name: string | Buffer): unknown {
+  const path = at(name);
+  if (!lstatExists(path)) return 'absent';
+  const stat = lstatSync(path);
+  if (stat.isSymbolicLink()) return { link: readlinkSync(path, 'latin1') };
+  const mode = stat.mode & 0o7777;
+  return stat.isDirectory()
+    ? { directory: mode }
+    : {
+        mode,
+        bytes: readFileSync(path).toString('latin1'),
+        mtime: Math.floor(stat.mtimeMs / 1000),
+      };
+}
+
+function lstatExists(path: Buffer): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function wanted(entry: Entry): unknown {
+  if (entry.kind === 'symlink') return { link: entry.target };
+  if (entry.kind === 'directory') return { directory: entry.mode };
+  if (entry.kind !== 'file') return 'absent';
+  const mtime = entry.mtime ?? (expect.any(Number) as number);
+  return { mode: entry.mode, bytes: Buffer.from(entry.content.bytes!).toString('latin1'), mtime };
+}
+
+for (const kind of [inMemory, ...SHELLS.map(overShell)]) {
+  describe.skipIf(kind.missing)(
+    `${kind.name}${kind.missing ? ' (not installed here)' : ''}`,
+    () => {
+      async function applied(changes: readonly Change[]): Promise<Applied> {
+        const readings = readingsFor(changes);
+        const account = await kind.open(readings);
+        const before = await account.probe(readings);
+        const result = await account.apply(changes, applying(readings));
+        account.close();
+        const predicted = rehearse(before, ...changes);
+        for (const { path } of readings) {
+          expect(same(entryAt(result.facts!, path), entryAt(predicted, path)), path).toBe(true);
+        }
+        return result;
+      }
+
+      it.each(WRITES)('$name', async ({ changes, before }) => {
+        before?.();
+        const { outcomes } = await applied(changes);
+        expect(outcomes.map(({ result }) => result)).toEqual(changes.map(() => 'done'));
+        if (kind === inMemory) return;
+        const last = new Map(
+          changes.flatMap((one) => (one.what === 'entry' ? [[one.path, one.after] as const] : [])),
+        );
+        for (const [path, after] of last)
+          expect(standing(Buffer.from(path, 'latin1'))).toEqual(wanted(after));
+        expect(
+          readdirSync(home).filter((name) => name.startsWith('.prep-') || name === 'X'),
+        ).toEqual([]);
+      });
+
+      it('refuses what changed since it was read, and makes the other changes', async () => {
+        write('f', 'edited');
+        const changes = [
+          change('f', file(0o644, 'old'), file(0o644, 'new')),
+          change('g', ABSENT, file(0o644, 'g')),
+        ];
+        const account = await kind.open(readingsFor(changes));
+        const { outcomes } = await account.apply(changes, applying(readingsFor(changes)));
+        account.close();
+        expect(outcomes.map(({ result }) => result)).toEqual(['stale', 'done']);
+        expect(readFileSync(at('f'), 'utf8')).toBe('edited');
+      });
+
+      it.each(['mode', 'kind', 'link target'])('takes another %s for a change', async (what) => {
+        if (what === 'mode') write('f', 'old', 0o666);
+        if (what === 'kind') mkdirSync(at('f'));
+        if (what === 'link target') symlinkSync('elsewhere', at('f'));
+        const before = what === 'link target' ? symlink('here') : file(0o644, 'old');
+        const changes = [change('f', before, file(0o644, 'new'))];
+        const account = await kind.open(readingsFor(changes));
+        const { outcomes } = await account.apply(changes, applying([]));
+        account.close();
+        expect(outcomes[0]?.result).toBe('stale');
+      });
+    },
+  );
+}
+
+describe.each(SHELLS.map((shell) => ({ shell })))('what $shell reads', ({ shell }) => {
+  const skip = !installed(shell);
+  const read = async (readings: readonly Reading[]) => {
+    const { account, facts } = await ShellAccount.open(localSession({ home, shell }), {
+      readings,
+      loginShell: 'zsh',
+    });
+    account.close();
+    return facts;
+  };
+
+  it.skipIf(skip)('kinds, modes, times and bytes', async () => {
+    write('f', ALL_BYTES, 0o640);
+    utimesSync(at('f'), 1, 1_234_567_890);
+    mkdirSync(at('d'), 0o750);
+    symlinkSync('nowhere', at('l'));
+    execFileSync('mkfifo', [at('p').toString()]);
+    linkSync(at('f'), at('h'));
+    const paths = ['f', 'd', 'l', 'p', 'h', 'none'].map((name) => remotePath(name));
+    const facts = await read(paths.map((path) => ({ path, bytes: 'some' })));
+    const entry = (name: string): Entry => entryAt(facts, remotePath(name));
+    expect(entry('f')).toMatchObject({
+      kind: 'file',
+      mode: 0o640,
+      mtime: 1_234_567_890,
+      content: { size: 255 },
+    });
+    expect(Buffer.from((entry('f') as { content: { bytes: Uint8Array } }).content.bytes)).toEqual(
+      ALL_BYTES,
+    );
+    expect(entry('d')).toMatchObject({ kind: 'directory', mode: 0o750 });
+    expect(entry('l')).toEqual(symlink('nowhere'));
+    expect(entry('p')).toEqual({ kind: 'special' });
+    expect((entry('h') as { inode: string }).inode).toBe((entry('f') as { inode: string }).inode);
+    expect(entry('none')).toEqual(ABSENT);
+    expect(facts.account).toMatchObject({
+      home: Buffer.from(home).toString('latin1'),
+      uid: process.getuid!(),
+    });
+  });
+
+  it.skipIf(skip)('no bytes that are known already, and none that are too many', async () => {
+    write('same', 'same\n');
+    write('other', 'other\n');
+    write('big', 'x'.repeat(300_000));
+    const unless = contentOf(Buffer.from('same\n'));
+    const names = ['same', 'other', 'big'].map((name) => remotePath(name));
+    const facts = await read(names.map((path) => ({ path, bytes: 'some', unless })));
+    const bytes = names.map(
+      (path) => (entryAt(facts, path) as { content: { bytes?: Uint8Array } }).content.bytes?.length,
+    );
+    expect(bytes).toEqual([undefined, 6, undefined]);
+  });
+
+  it.skipIf(skip)('what a followed link leads to', async () => {
+    mkdirSync(at('real'));
+    write('real/ak', 'keys\n');
+    symlinkSync('real/ak', at('ak'));
+    symlinkSync('real/none', at('dangling'));
+    const facts = await read([
+      { path: remotePath('ak'), follow: true, bytes: 'all' },
+      { path: remotePath('dangling'), follow: true },
+    ]);
+    expect(facts.real.get(remotePath('ak'))).toBe('real/ak');
+    expect(entryAt(facts, remotePath('real/ak'))).toMatchObject({
+      kind: 'file',
+      content: { bytes: Buffer.from('keys\n') },
+    });
+    expect(facts.real.get(remotePath('dangling'))).toBe('real/none');
+    expect(entryAt(facts, remotePath('real/none'))).toEqual(ABSENT);
+  });
+
+  it.skipIf(skip)('private keys by their modes alone', async () => {
+    mkdirSync(at('.ssh'));
+    write('.ssh/id_x', '-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n', 0o644);
+    write('.ssh/id_x.pub', 'ssh-ed25519 AAAA\n');
+    const facts = await read([]);
+    expect(facts.privateKeys).toEqual(['.ssh/id_x']);
+    expect(entryAt(facts, remotePath('.ssh/id_x'))).toMatchObject({ kind: 'file', mode: 0o644 });
+    expect(JSON.stringify([...facts.entries])).not.toContain('secret');
+  });
+
+  it.skipIf(skip)('hundreds of paths', async () => {
+    const names = Array.from({ length: 450 }, (_, i) => `file ${i}`);
+    for (const name of names) write(name, name);
+    const facts = await read(names.map((name) => ({ path: remotePath(name), bytes: 'some' })));
+    for (const name of names)
+      expect(entryAt(facts, remotePath(name))).toMatchObject({ content: { size: name.length } });
+  });
+});
+
+it('keeps what it replaces, and writes down what it does', async () => {
+  write('f', 'precious\n', 0o640);
+  utimesSync(at('f'), 1, 1_111_111_111);
+  const changes = [change('f', file(0o640, 'precious\n'), file(0o644, 'new\n'))];
+  const account = await overShell('/bin/sh').open([]);
+  await account.apply(changes, applying([]));
+  account.close();
+  const run = '.local/state/prep/0001-test';
+  expect(standing(`${run}/1`)).toEqual({ mode: 0o640, bytes: 'precious\n', mtime: 1_111_111_111 });
+  expect(standing(run)).toEqual({ directory: 0o700 });
+  expect(JSON.parse(readFileSync(at(`${run}/journal`), 'utf8'))).toMatchObject({
+    number: 1,
+    step: 'test',
+    change: { path: 'f' },
+  });
+});
+
+it('leaves nothing of a run in which nothing came about', async () => {
+  const changes: Change[] = [change('f', file(0o640, 'x'), file(0o644, 'new\n'))];
+  const account = await overShell('/bin/sh').open([]);
+  await account.apply(changes, applying([]));
+  account.close();
+  expect(existsSync(at('.local/state/prep/0001-test'))).toBe(false);
+});
+
+it('sends binary contents through a channel of their own where there is no SFTP', async () => {
+  const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 256));
+  const account = await overShell('/bin/sh').open([]);
+  const readings: Reading[] = [{ path: remotePath('bin') as RemotePath }];
+  const { outcomes, facts } = await account.apply(
+    [change('bin', ABSENT, file(0o755, bytes, { mtime: 9 }))],
+    applying(readings),
+  );
+  account.close();
+  expect(outcomes[0]?.result).toBe('done');
+  expect(facts && entryAt(facts, remotePath('bin'))).toMatchObject({
+    mode: 0o755,
+    mtime: 9,
+    content: { size: 100_000 },
+  });
+  expect(readFileSync(at('bin')).equals(bytes)).toBe(true);
+});
