@@ -58,7 +58,7 @@ function epilogue(sandbox: Sandbox, laptop: string): string[] {
     '',
     'Emulated, because a sandbox cannot have it:',
     ...sandbox.emulated.map((what) => `  - ${what}`),
-    'Left behind:',
+    'The server has ended. Left behind:',
     `  the account   ${sandbox.home} (login shell ${sandbox.loginShell()})`,
     `  your side     ${laptop} (key pair, known_hosts)`,
     `  remove both   rm -r ${sandbox.folder}`,

@@ -43,7 +43,7 @@ export async function measure({ command, env, cwd, password }: Trial): Promise<C
       env: { ...env, BENCH_REPORT: report, BENCH_RUN: mark },
       cwd,
       answers,
-      settle: 0,
+      settle: 5,
       timeout: 300_000,
     }).done;
     const { status, screen, typed } = run;
