@@ -42,18 +42,27 @@ export const COMMANDS = [
 type Command = (typeof COMMANDS)[number];
 
 /**
- * Reads the command line. Options may stand anywhere before `--`; `-h` and `-V` win over everything else.
+ * What `-h` or `-V` wish for, wherever they stand before `--`: they win over everything else. It is asked
+ * first, so that neither needs the steps to be loaded.
+ */
+export function helpOrVersion(argv: readonly string[]): 'help' | 'version' | undefined {
+  for (const token of tokenize(argv)) {
+    if (token.kind !== 'option') continue;
+    if (token.name === 'help' || token.name === 'version') return token.name;
+  }
+  return undefined;
+}
+
+/**
+ * Reads the command line. Options may stand anywhere before `--`.
  * @throws PrepError `usage`, `bad-destination`, `bad-port`
  */
 export function parseArguments(argv: readonly string[], stepNames: readonly string[]): Invocation {
-  const tokens = tokenize(argv);
-  const wish = tokens.find(
-    (t) => t.kind === 'option' && (t.name === 'help' || t.name === 'version'),
-  );
-  if (wish?.kind === 'option') {
-    return { command: wish.name as 'help' | 'version', options: readOptions(new Map(), stepNames) };
+  const wish = helpOrVersion(argv);
+  if (wish !== undefined) {
+    return { command: wish, options: readOptions(new Map(), stepNames) };
   }
-  const words = sortTokens(tokens, argv);
+  const words = sortTokens(tokenize(argv), argv);
   const options = readOptions(words.given, stepNames);
   const [first] = words.before;
   const command = COMMANDS.find((name) => name === first);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { parseArguments } from '../../src/cli/arguments.ts';
+import { helpOrVersion, parseArguments } from '../../src/cli/arguments.ts';
 import { completionScript } from '../../src/cli/completion.ts';
 import { FLAGS, helpText } from '../../src/cli/help.ts';
 import { explain, problemOf, type Explanation, type Problem } from '../../src/core/problem.ts';
@@ -60,6 +60,7 @@ describe('commands', () => {
     [['--only', 'nonsense', 'x', '--help', '-V']],
   ])('help wins: %j', (argv) => {
     expect(parse(...argv).command).toBe('help');
+    expect(helpOrVersion(argv)).toBe('help');
   });
 
   test('-V prints the version, unless it belongs to the remote command', () => {
