@@ -49,8 +49,9 @@ export class Sandbox {
 
   constructor(options: SandboxOptions) {
     this.user = options.user ?? 'demo';
-    [this.uid, this.gid] = someoneElse();
-    this.folder = mkdtempSync(join(plainTemporaryFolder(), 'prep-demo-'));
+    const identity = someoneElse();
+    [this.uid, this.gid] = identity;
+    this.folder = mkdtempSync(join(temporaryFolder(identity), 'prep-demo-'));
     chmodSync(this.folder, 0o755);
     [this.#etc, this.#bin] = [this.#make('etc'), this.#make('bin')];
     this.#make('home');
@@ -217,22 +218,26 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Commands name this folder without quotes, so its path must need none. */
-function plainTemporaryFolder(): string {
+/**
+ * Where to make the sandbox: commands name this folder without quotes, so its path must need none, and the
+ * account must be able to get there.
+ */
+function temporaryFolder([uid, gid]: Identity): string {
   const folder = realpathSync(tmpdir());
-  return /^[\w./+-]+$/.test(folder) ? folder : realpathSync('/tmp');
+  const reachable =
+    spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], { uid, gid }).status === 0;
+  return reachable && /^[\w./+-]+$/.test(folder) ? folder : realpathSync('/tmp');
 }
 
+type Identity = readonly [uid: number, gid: number];
+
 /** The user and group to be: this process's own, or, where that is root, ones that nobody has. */
-function someoneElse(): [uid: number, gid: number] {
+function someoneElse(): Identity {
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
   if (uid !== 0) return [uid, gid];
   const taken = ['/etc/passwd', '/etc/group'].map((file) => readFileSync(file, 'utf8')).join('\n');
-  for (let number = 62_000; number < 62_100; number++) {
-    if (taken.includes(`:${number}:`)) continue;
-    const options = { uid: number, gid: number };
-    if (spawnSync('/bin/sh', ['-c', ':'], options).status === 0) return [number, number];
-    break;
-  }
-  return [uid, gid];
+  const free = (number: number): boolean => !taken.includes(`:${number}:`);
+  const number = Array.from({ length: 100 }, (_, index) => 62_000 + index).find(free) ?? 0;
+  const possible = spawnSync('/bin/sh', ['-c', ':'], { uid: number, gid: number }).status === 0;
+  return possible ? [number, number] : [uid, gid];
 }

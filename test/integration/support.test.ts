@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
-import { Laptop } from '../support/laptop.ts';
-import { assertNoSecret, ProcessWatch } from '../support/secrecy.ts';
+import { assertNoSecret, Laptop, runPrep } from '../support/laptop.ts';
+import { ProcessWatch } from '../support/secrecy.ts';
 import { makeAccount, startSshd, type TestAccount, type TestSshd } from '../support/sshd.ts';
 import { Terminal } from '../support/terminal.ts';
+import { shapeOf } from '../support/tree.ts';
 import { atTerminal, type Answer, type TypedRun } from '../support/typist.ts';
 
 describeSshd('a real sshd with PAM', () => {
@@ -94,8 +95,10 @@ describeSshd('a real sshd with PAM', () => {
       to: { type: 'symlink', target: 'run' },
     });
     expect(account.tree()).toEqual(before);
+    const shape = shapeOf(before);
     account.write('run', { content: 'x', mode: 0o700 });
     expect(account.tree()).not.toEqual(before);
+    expect(shapeOf(account.tree())).toEqual(shape);
   });
 
   it('leaves nothing of an account behind, running processes included', async () => {
@@ -161,6 +164,34 @@ describe('the search for a secret', () => {
     const watch = new ProcessWatch([secret]);
     await atTerminal(['sh', '-c', 'sleep 0.3', secret], { env: { PATH: '/usr/bin:/bin' } }).done;
     expect(() => watch.stop()).toThrow(/command line of sh/);
+  });
+});
+
+describe('the built command', () => {
+  let laptop: Laptop;
+  beforeEach(() => {
+    laptop = new Laptop();
+  });
+  afterEach(() => laptop.remove());
+
+  it('runs with pipes', async () => {
+    const run = await runPrep(['--no-such-flag'], { laptop });
+    expect(run).toMatchObject({ status: 2, stdout: '' });
+    expect(run.stderr).toMatch(/^prep: .*--no-such-flag/);
+    expect(run.stderr).not.toContain('\x1b');
+  });
+
+  it('runs at a terminal, which it leaves as it was', async () => {
+    const run = await runPrep(['--version'], { laptop, pty: true });
+    const terminal = { echo: true, lines: true, cursor: true };
+    expect(run).toMatchObject({ status: 0, terminal, stdout: '', typed: [] });
+    expect(run.screen).toMatch(/^prep \d/);
+  });
+
+  it('runs at a terminal with its standard output elsewhere', async () => {
+    const run = await runPrep(['--version'], { laptop, pty: true, redirect: true });
+    expect(run).toMatchObject({ status: 0, screen: '' });
+    expect(run.stdout).toMatch(/^prep \d/);
   });
 });
 
