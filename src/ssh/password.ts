@@ -14,7 +14,7 @@ export class Password {
   readonly #prompter: Prompter;
   readonly #given: Secret | undefined;
   #current: Secret | undefined;
-  #asking: Promise<Secret> | undefined;
+  #obtaining: Promise<Secret> | undefined;
   #refused = 0;
 
   /** `question` is the whole prompt, e.g. `alice@web1's password:`. */
@@ -38,37 +38,26 @@ export class Password {
    * The password to try next. An empty answer counts as a wrong one.
    * @throws PrepError `wrong-password` when the tries are used up, else what the prompter raises
    */
-  async obtain(question = this.#question, signal?: AbortSignal): Promise<Secret> {
-    while (this.#current === undefined) {
-      if (this.#refused >= (this.#given === undefined ? TRIES : 1)) throw this.#usedUp();
-      if (this.#given !== undefined) this.#current = this.#given;
-      else this.#take(await this.#ask(question, signal));
+  obtain(question = this.#question, signal?: AbortSignal): Promise<Secret> {
+    if (this.#current !== undefined) return Promise.resolve(this.#current);
+    // One question at a time, however many wait for its answer.
+    this.#obtaining ??= this.#find(question, signal).finally(() => (this.#obtaining = undefined));
+    return this.#obtaining;
+  }
+
+  async #find(question: string, signal?: AbortSignal): Promise<Secret> {
+    if (this.#given !== undefined && this.#refused === 0) return (this.#current = this.#given);
+    while (this.#given === undefined && this.#refused < TRIES) {
+      const answer = await this.#prompter.password(question, signal);
+      if (!answer.empty) return (this.#current = answer);
+      this.#refused++;
     }
-    return this.#current;
+    throw new PrepError({ code: 'wrong-password', tries: this.#refused });
   }
 
   /** The server did not take the password last obtained. */
   refuse(): void {
     this.#current = undefined;
     this.#refused++;
-  }
-
-  #take(answer: Secret): void {
-    if (answer.empty) this.#refused++;
-    else this.#current = answer;
-  }
-
-  /** One question at a time, however many connections wait for its answer. */
-  async #ask(question: string, signal?: AbortSignal): Promise<Secret> {
-    this.#asking ??= this.#prompter.password(question, signal);
-    try {
-      return await this.#asking;
-    } finally {
-      this.#asking = undefined;
-    }
-  }
-
-  #usedUp(): PrepError {
-    return new PrepError({ code: 'wrong-password', tries: this.#refused });
   }
 }

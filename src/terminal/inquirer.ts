@@ -123,7 +123,7 @@ function worded({ type }: Kind, message: string): { message: string; theme: obje
   const [first = '', ...rest] = message.split(' ');
   const style = {
     message: (text: string) => text,
-    ...(type === 'password' && { answer: () => '' }),
+    ...(type === 'password' && { answer: () => '[hidden]' }),
   };
   return { message: rest.join(' '), theme: { prefix: first, style } };
 }
