@@ -29,7 +29,7 @@ export const permissions: Step = {
       ...tightened(facts, realPath(facts, SSH_DIR), (mode) =>
         (mode & 0o077) === 0 ? mode : 0o700,
       ),
-      ...[realPath(facts, AUTHORIZED_KEYS), ...facts.privateKeys].flatMap((path) =>
+      ...[...new Set([realPath(facts, AUTHORIZED_KEYS), ...facts.privateKeys])].flatMap((path) =>
         tightened(facts, path, (mode) => ((mode & 0o077) === 0 ? mode : 0o600)),
       ),
     ];

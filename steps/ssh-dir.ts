@@ -1,7 +1,7 @@
 import { entryAt, realPath, type Entry } from '../src/core/facts.ts';
 import type { Step } from '../src/core/plan.ts';
 import { remotePath } from '../src/core/remote-path.ts';
-import { foreign, octal } from './standing.ts';
+import { closed, foreign, notADirectory, octal } from './standing.ts';
 
 /** Where OpenSSH keeps a user's keys. */
 const SSH_DIR = remotePath('.ssh');
@@ -18,17 +18,13 @@ export const sshDir: Step = {
     const before = entryAt(facts, path);
     const after: Entry = { kind: 'directory', mode: 0o700 };
     if (before.kind === 'absent') {
-      return {
-        kind: 'changes',
-        changes: [{ what: 'entry', path, before, after, reason: 'not there yet' }],
-      };
+      const blocked = closed(facts, path);
+      if (blocked !== undefined) return { kind: 'blocked', because: blocked };
+      const reason = 'not there yet';
+      return { kind: 'changes', changes: [{ what: 'entry', path, before, after, reason }] };
     }
-    if (before.kind !== 'directory') {
-      return {
-        kind: 'blocked',
-        because: `~/.ssh is a ${before.kind}, not a directory; move it away`,
-      };
-    }
+    if (before.kind !== 'directory')
+      return { kind: 'blocked', because: notADirectory('~/.ssh', before) };
     const owner = foreign(facts, path);
     if (owner !== undefined) return { kind: 'blocked', because: owner };
     if ((before.mode & 0o077) === 0) return { kind: 'settled', because: 'there already' };

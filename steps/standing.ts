@@ -1,4 +1,4 @@
-import { entryAt, type Facts } from '../src/core/facts.ts';
+import { entryAt, type Entry, type Facts } from '../src/core/facts.ts';
 import { printablePath } from '../src/core/printable.ts';
 import { parentOf, remotePath, type RemotePath } from '../src/core/remote-path.ts';
 
@@ -22,4 +22,18 @@ export function closed(facts: Facts, path: RemotePath): string | undefined {
   if (!facts.unwritable.has(folder)) return undefined;
   const name = folder === '.' ? 'the home directory' : printablePath(folder);
   return `${name} may not be written; ask its owner`;
+}
+
+type InTheWay = Exclude<Entry['kind'], 'absent' | 'directory'>;
+
+const KINDS: Readonly<Record<InTheWay, string>> = {
+  file: 'file',
+  unreadable: 'file',
+  symlink: 'link to nowhere',
+  special: 'socket, pipe or device',
+};
+
+/** Says that something else stands where a directory must be. */
+export function notADirectory(name: string, { kind }: { readonly kind: InTheWay }): string {
+  return `${name} is a ${KINDS[kind]}, not a directory; move it away`;
 }
