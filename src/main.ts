@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { inspect } from 'node:util';
-import { steps } from '../steps/index.ts';
 import { version } from '../package.json';
-import { parseArguments } from './cli/arguments.ts';
+import { helpOrVersion, parseArguments } from './cli/arguments.ts';
+import { helpText } from './cli/help.ts';
 import { explain, problemOf } from './core/problem.ts';
 
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
@@ -12,16 +12,16 @@ process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
   return exit;
 });
 
-/** Runs one command line, and gives its exit status. What a command does is loaded only by that command. */
+/** Runs one command line, and gives its exit status. What a command needs is loaded only by that command. */
 async function main(argv: readonly string[]): Promise<number> {
   process.stdout.on('error', endWithReader);
+  const wish = helpOrVersion(argv);
+  if (wish === 'help') return print(helpText());
+  if (wish === 'version') return print(`prep ${version}\n`);
+  const { steps } = await import('../steps/index.ts');
   const names = steps.map(({ name }) => name);
   const invocation = parseArguments(argv, names);
   switch (invocation.command) {
-    case 'help':
-      return print((await import('./cli/help.ts')).helpText());
-    case 'version':
-      return print(`prep ${version}\n`);
     case 'steps':
       return print(steps.map(({ name, title }) => `${name.padEnd(16)}${title}\n`).join(''));
     case 'completion':

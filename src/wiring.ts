@@ -135,9 +135,9 @@ async function viewFor(options: Options): Promise<View> {
 }
 
 /** Whatever is under way on the server is finished or undone there by itself: each path is old or new. */
-function interrupted({ view, close }: Terminal): void {
-  view.interrupt();
-  close();
+function interrupted(terminal: Terminal): void {
+  terminal.view.interrupt();
+  terminal.close();
   process.exit(explain({ code: 'interrupted' }).exit);
 }
 

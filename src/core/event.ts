@@ -46,7 +46,7 @@ export type Event =
       readonly destination: Destination;
       readonly plan: Plan;
       /** Whether the plan is the whole result, will be asked about, or is applied straight away. */
-      readonly then: 'end' | 'ask' | 'apply';
+      readonly next: 'end' | 'ask' | 'apply';
     }
   /** The changes are about to be made; nobody is asked anything from here on. */
   | { readonly type: 'applying'; readonly destination: Destination; readonly plan: Plan }

@@ -94,17 +94,35 @@ function words(p: Problem): Words {
     case 'bad-port':
       return [`"${printable(p.text)}" is not a port`, 'give a number from 1 to 65535', 2];
     case 'cannot-read':
-      return [`cannot read the ${p.what} ${printable(p.file)} (${printable(p.cause)})`, 'check its name and permissions'];
+      return [
+        `cannot read the ${p.what} ${printable(p.file)} (${printable(p.cause)})`,
+        'check its name and permissions',
+      ];
     case 'cannot-write':
-      return [`cannot write the ${p.what} ${printable(p.file)} (${printable(p.cause)})`, 'check its folder and permissions'];
+      return [
+        `cannot write the ${p.what} ${printable(p.file)} (${printable(p.cause)})`,
+        'check its folder and permissions',
+      ];
     case 'not-a-public-key':
-      return [`${printable(p.file)} is not an SSH public key but ${printable(p.found)}`, 'name the .pub file with -i'];
+      return [
+        `${printable(p.file)} is not an SSH public key but ${printable(p.found)}`,
+        'name the .pub file with -i',
+      ];
     case 'no-key':
-      return ['there is no SSH key on this machine to install', 'make one with ssh-keygen -t ed25519, or name one with -i'];
+      return [
+        'there is no SSH key on this machine to install',
+        'make one with ssh-keygen -t ed25519, or name one with -i',
+      ];
     case 'key-exists':
-      return [`${printable(p.file)} exists already and is left alone`, 'name the key to install with -i'];
+      return [
+        `${printable(p.file)} exists already and is left alone`,
+        'name the key to install with -i',
+      ];
     case 'cannot-make-key':
-      return [`could not make a key pair (${printable(p.cause)})`, 'make one with ssh-keygen -t ed25519'];
+      return [
+        `could not make a key pair (${printable(p.cause)})`,
+        'make one with ssh-keygen -t ed25519',
+      ];
     case 'needs-an-answer':
       return [`there is no terminal to ask: ${printable(p.question)}`, p.flag];
     case 'no-answer-given':
@@ -114,23 +132,35 @@ function words(p: Problem): Words {
     case 'cannot-resolve':
       return [`there is no host named ${printable(p.host)}`, 'check the name and the network'];
     case 'cannot-connect':
-      return [`cannot connect to ${printable(p.host)} port ${p.port} (${printable(p.cause)})`, 'check the host, the port and the network'];
+      return [
+        `cannot connect to ${printable(p.host)} port ${p.port} (${printable(p.cause)})`,
+        'check the host, the port and the network',
+      ];
     case 'no-answer':
-      return [`no answer from ${printable(p.host)} port ${p.port} within ${p.seconds} s`, 'check the host, the port and any firewall between'];
+      return [
+        `no answer from ${printable(p.host)} port ${p.port} within ${p.seconds} s`,
+        'check the host, the port and any firewall between',
+      ];
     case 'not-ssh':
       return [
         `what answers on ${printable(p.host)} port ${p.port} is not an SSH server${p.said === '' ? '' : ` (it said "${printable(p.said)}")`}`,
         'check the port (-p)',
       ];
     case 'no-common-algorithm':
-      return [`the server and prep have no ${p.what} in common (${printable(p.cause)})`, 'have its SSH server updated, or allow a newer algorithm there'];
+      return [
+        `the server and prep have no ${p.what} in common (${printable(p.cause)})`,
+        'have its SSH server updated, or allow a newer algorithm there',
+      ];
     case 'host-key-unknown':
       return [
         `its host key is not known (${p.keyType} ${p.fingerprint})`,
         `compare the fingerprint and run prep with --host-key accept-new, or add the key to ${printable(p.file)}`,
       ];
     case 'host-key-declined':
-      return [`the host key of ${printable(p.host)} was not accepted`, 'ask its administrator for the fingerprint and run prep again'];
+      return [
+        `the host key of ${printable(p.host)} was not accepted`,
+        'ask its administrator for the fingerprint and run prep again',
+      ];
     case 'host-key-changed':
       return [
         `THE HOST KEY HAS CHANGED to ${p.keyType} ${p.fingerprint}, against ${printable(p.file)} line ${p.line}: someone may be listening in, or the host was reinstalled`,
@@ -162,41 +192,71 @@ function words(p: Problem): Words {
         p.sftp ? 'only file transfer works there' : 'ask its administrator for a login shell',
       ];
     case 'home-missing':
-      return [`the home directory ${printable(p.home)} does not exist`, 'ask the administrator to create it'];
+      return [
+        `the home directory ${printable(p.home)} does not exist`,
+        'ask the administrator to create it',
+      ];
     case 'no-answer-from-shell':
-      return [`the remote shell did not answer within ${p.seconds} s`, 'look for a start-up file there that waits for something, then run prep again'];
+      return [
+        `the remote shell did not answer within ${p.seconds} s`,
+        'look for a start-up file there that waits for something, then run prep again',
+      ];
     case 'connection-lost':
       return [
         `the connection broke; ${p.certain} changes are certain, ${p.uncertain} are not`,
         'run prep again: it does only what is missing',
       ];
     case 'stale':
-      return [`${printable(p.path)} changed after it was shown${p.found === '' ? '' : ` (now ${printable(p.found)})`}`, 'nothing was written to it; run prep again'];
+      return [
+        `${printable(p.path)} changed after it was shown${p.found === '' ? '' : ` (now ${printable(p.found)})`}`,
+        'nothing was written to it; run prep again',
+      ];
     case 'disk-full':
-      return [`${printable(p.path)} could not be written: no space left (${printable(p.said)})`, 'free some space there and run prep again; the old file is untouched'];
+      return [
+        `${printable(p.path)} could not be written: no space left (${printable(p.said)})`,
+        'free some space there and run prep again; the old file is untouched',
+      ];
     case 'not-writable':
-      return [`${printable(p.path)} may not be written (${printable(p.said)})`, 'ask its administrator to make it writable; the old file is untouched'];
+      return [
+        `${printable(p.path)} may not be written (${printable(p.said)})`,
+        'ask its administrator to make it writable; the old file is untouched',
+      ];
     case 'write-failed':
-      return [`${printable(p.path)} could not be written (${printable(p.said)})`, 'the old file is untouched; run prep again with -v'];
+      return [
+        `${printable(p.path)} could not be written (${printable(p.said)})`,
+        'the old file is untouched; run prep again with -v',
+      ];
     case 'shell-does-not-start':
       return [
         `${printable(p.shell)} does not start with these dotfiles (${printable(p.said)})`,
         'mend them and run prep again; the login shell was left alone',
       ];
     case 'chsh-refused':
-      return [`${p.tool} refused to change the login shell (${printable(p.said)})`, 'ask the administrator to change it'];
+      return [
+        `${p.tool} refused to change the login shell (${printable(p.said)})`,
+        'ask the administrator to change it',
+      ];
     case 'chsh-wrong-password':
-      return [`${p.tool} did not accept the password`, 'run prep again with the password of the account'];
+      return [
+        `${p.tool} did not accept the password`,
+        'run prep again with the password of the account',
+      ];
     case 'not-tried':
       return [`not tried: ${printable(p.because)}`, 'run prep again'];
     case 'not-as-predicted':
-      return [`afterwards ${p.paths.map(printable).join(', ')} differed from what was planned`, 'run prep again with -v'];
+      return [
+        `afterwards ${p.paths.map(printable).join(', ')} differed from what was planned`,
+        'run prep again with -v',
+      ];
     case 'key-refused':
       return ['the server does not accept the key', printable(p.because)];
     case 'nothing-to-undo':
       return ['prep has changed nothing there that could be put back', 'nothing was done'];
     case 'unexpected':
-      return [`something unexpected happened (${printable(p.cause)})`, 'run prep again with DEBUG=1 and report what it prints'];
+      return [
+        `something unexpected happened (${printable(p.cause)})`,
+        'run prep again with DEBUG=1 and report what it prints',
+      ];
   }
 }
 

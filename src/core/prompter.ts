@@ -27,7 +27,10 @@ export interface Prompter {
   /** A new passphrase or password, asked twice until both agree. */
   newPassword(message: string, options?: { readonly mayBeEmpty?: boolean }): Promise<Secret>;
   /** Yes or no. `safe` is what `--yes` answers; without one, `--yes` does not help and the question is refused. */
-  confirm(message: string, options: { readonly preset: boolean; readonly safe?: boolean }): Promise<boolean>;
+  confirm(
+    message: string,
+    options: { readonly preset: boolean; readonly safe?: boolean },
+  ): Promise<boolean>;
   /** Whether to trust an unknown host key. `--yes` never answers this one. */
   hostKey(question: HostKeyQuestion): Promise<boolean>;
   /** A question of the server's own, passed on with its own text; hidden unless `echo`. */

@@ -180,7 +180,7 @@ function loginShellCall(change: LoginShellChange, number: number, line: string):
 
 /** An interactive login shell that runs one command; csh cannot be both. */
 function startFlag(shell: string): string {
-  return /csh$/.test(shell) ? '-ic' : '-lic';
+  return shell.endsWith('csh') ? '-ic' : '-lic';
 }
 
 /** The command that changes the login shell, for `sh`. */

@@ -19,6 +19,8 @@ export interface Heard {
 /** Told, while a script runs, of each thing it says: so a question can be answered, and progress shown. */
 export type Listener = (heard: Heard) => void;
 
+const END = Buffer.from('end\n');
+
 /** How long the remote shell may be silent within one exchange, in milliseconds. */
 const PATIENCE = 60_000;
 
@@ -158,6 +160,9 @@ export class Conversation {
   #wait(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      // What this script may still say must not be taken for the answer to another.
+      this.#ended = true;
+      this.#channel.close();
       this.#settle?.fail(new PrepError({ code: 'no-answer-from-shell', seconds: PATIENCE / 1000 }));
     }, PATIENCE);
   }
@@ -179,7 +184,7 @@ export class Conversation {
 
   /** The saying at the end may not be whole yet; `end` is, with its line. */
   #tail(raw: Buffer): void {
-    if (raw.length < 4096 && /^end\n/.test(raw.toString('latin1'))) {
+    if (raw.subarray(0, 4).equals(END)) {
       this.#heard = Buffer.alloc(0);
       this.#settle?.done(this.#answer);
       return;

@@ -9,9 +9,9 @@ export interface Evidence {
   readonly context: string;
 }
 
-/** Reads what a plain user may read; says nothing where that is nothing. */
+/** Reads what a plain user may read; says nothing where that is nothing. Includes usually stand first in sshd_config. */
 export const evidenceScript = `
-for f in /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf; do [ -r "$f" ] && while IFS= read -r l || [ -n "$l" ]; do
+for f in /etc/ssh/sshd_config.d/*.conf /etc/ssh/sshd_config; do [ -r "$f" ] && while IFS= read -r l || [ -n "$l" ]; do
 set -f; set -- $l; set +f
 case $1 in [Mm][Aa][Tt][Cc][Hh]) break;;
 [Aa]uthorized[Kk]eys[Ff]ile|[Pp]ubkey[Aa]uthentication|[Aa]llow[Uu]sers|[Aa]llow[Gg]roups|[Dd]eny[Uu]sers|[Aa]uthentication[Mm]ethods|[Pp]ubkey[Aa]cceptedAlgorithms) say setting "$*";; esac

@@ -21,8 +21,8 @@ import type { World } from './world.ts';
 /** Asks what must be asked before a plan may be applied, and gives the plan that the answers leave. */
 export async function confirmed(world: World, plan: Plan, reached: Reached): Promise<Plan> {
   const replacing = changesOf(plan).filter(replaces);
-  const then = replacing.length > 0 ? 'ask' : 'apply';
-  world.observe({ type: 'plan', destination: plan.destination, plan, then });
+  const next = replacing.length > 0 ? 'ask' : 'apply';
+  world.observe({ type: 'plan', destination: plan.destination, plan, next });
   const agreed = await agreedTo(world, plan, replacing, reached.settings.label);
   return withPassword(agreed, reached);
 }
@@ -101,7 +101,7 @@ export async function carryOut(
 
 /** The report of an account whose plan was shown and nothing more. */
 export function planned(world: World, plan: Plan): Report {
-  world.observe({ type: 'plan', destination: plan.destination, plan, then: 'end' });
+  world.observe({ type: 'plan', destination: plan.destination, plan, next: 'end' });
   const steps = plan.steps.map((step) => stepReport(step, undefined));
   const status = changesOf(plan).length > 0 ? 'planned' : 'unchanged';
   return { destination: plan.destination, status, steps, verified: 'not tried' };

@@ -194,7 +194,7 @@ function entryBack(now: Facts, found: Facts, change: EntryChange): Change | stri
   );
 }
 
-/** A change of mode or time alone is taken back on whatever the content is by now. */
+/** A change of mode or time alone is taken back whatever the content is by now; the time only where nobody wrote since. */
 function sameButMode(current: Entry, before: Entry, after: Entry): Entry | undefined {
   if (before.kind === 'directory' && after.kind === 'directory') {
     return current.kind === 'directory' ? { ...current, mode: before.mode } : undefined;
@@ -204,7 +204,9 @@ function sameButMode(current: Entry, before: Entry, after: Entry): Entry | undef
   return {
     ...current,
     mode: before.mode,
-    ...(before.mtime !== undefined && { mtime: before.mtime }),
+    ...(before.mtime !== undefined &&
+      sameContent(current.content, after.content) &&
+      current.mtime === after.mtime && { mtime: before.mtime }),
   };
 }
 

@@ -30,11 +30,8 @@ const PATIENCE = 30_000;
  */
 export function beginTrial(world: World, { settings, judge }: Reached, key: LoginKey): Trial {
   let open = (): void => undefined;
-  let shut = (_: Error): void => undefined;
-  const gate = new Promise<void>((resolve, reject) => {
-    open = resolve;
-    shut = reject;
-  });
+  const loginWhen = new Promise<void>((resolve) => (open = resolve));
+  const giveUp = new AbortController();
   const text = (words: string): void =>
     world.observe({
       type: 'note',
@@ -42,17 +39,18 @@ export function beginTrial(world: World, { settings, judge }: Reached, key: Logi
       text: `trial login: ${words}`,
     });
   const access = { user: settings.user, keys: [key], prompter: world.prompter, note: text };
-  const session = connect(settings, access, judge, { first: COMMAND, loginWhen: gate });
-  session.catch(() => undefined);
+  const dial = (): Promise<Session> =>
+    connect(settings, access, judge, { first: COMMAND, loginWhen, signal: giveUp.signal });
+  const session = dial();
+  let lost = false;
+  session.catch(() => (lost = true));
   return {
     go: async () => {
       open();
-      return shellOf(await session);
+      // A server has no patience with those who do not log in (LoginGraceTime), and changes may take long.
+      return shellOf(await (lost ? dial() : session));
     },
-    cancel: () => {
-      shut(new PrepError({ code: 'interrupted' }));
-      session.then((opened) => opened.close()).catch(() => undefined);
-    },
+    cancel: () => giveUp.abort(),
   };
 }
 

@@ -33,6 +33,8 @@ export class Login {
   readonly #sent: () => void;
   #untried: LoginKey[];
   #trying: Method | undefined;
+  /** Whether the password went out on this connection and the server has not judged it yet. */
+  #unjudged = false;
   #keysTried = 0;
   /** How often something new was tried; a connection that breaks is worth another when this grew. */
   progress = 0;
@@ -55,9 +57,18 @@ export class Login {
     return this.#untried.length === 0 && this.#access.password !== undefined;
   }
 
-  /** A new connection: what was under way on the last one has no answer to wait for. */
-  restart(): void {
+  /**
+   * The connection broke: whether to go on with another. A password that was on its way is not sent
+   * again by itself, lest it lock the account; one refusal too many (MaxAuthTries) is a refusal.
+   */
+  mayGoOn(said: string): boolean {
+    const unjudged = this.#unjudged;
     this.#trying = undefined;
+    this.#unjudged = false;
+    if (!unjudged) return true;
+    if (!/too many authentication failures/i.test(said)) return false;
+    this.#access.password?.refuse();
+    return true;
   }
 
   /**
@@ -65,8 +76,8 @@ export class Login {
    * @throws PrepError when nothing is left
    */
   async next(left: readonly string[] | null, partial: boolean): Promise<AnyAuthMethod> {
-    this.#judge(partial);
     const offered = (method: Method): boolean => left === null || left.includes(method);
+    this.#judge(partial, offered);
     const key = offered('publickey') ? this.#untried.shift() : undefined;
     this.progress++;
     if (key !== undefined) return this.#publicKey(key);
@@ -81,14 +92,18 @@ export class Login {
     });
   }
 
-  /** Called when the server asks for more: what was tried last either failed or was only one factor. */
-  #judge(partial: boolean): void {
+  /**
+   * Called when the server asks for more: what was tried last either failed, or was only one factor, or
+   * is a method that the server does not have, which says nothing of the password.
+   */
+  #judge(partial: boolean, offered: (method: Method) => boolean): void {
     if (this.#trying === undefined) return;
     this.#access.note(
       `${this.#trying}: ${partial ? 'accepted, but the server wants more' : 'refused'}`,
     );
-    if (this.#trying !== 'publickey' && !partial) this.#access.password?.refuse();
+    if (this.#unjudged && !partial && offered(this.#trying)) this.#access.password?.refuse();
     this.#trying = undefined;
+    this.#unjudged = false;
   }
 
   #publicKey(key: LoginKey): AnyAuthMethod {
@@ -98,13 +113,14 @@ export class Login {
     return {
       type: 'agent',
       username: this.#access.user,
-      agent: new OneKey(key, this.#access.prompter, this.#sent),
+      agent: new OneKey(key, this.#access.prompter, this.#sent, this.#asking),
     };
   }
 
   async #password(password: Password): Promise<AnyAuthMethod> {
     const secret = await password.obtain();
     this.#trying = 'password';
+    this.#unjudged = true;
     this.#access.note('trying password');
     queueMicrotask(() => process.nextTick(this.#sent));
     return { type: 'password', username: this.#access.user, password: secret.reveal() };
@@ -113,15 +129,16 @@ export class Login {
   #keyboard(password: Password): AnyAuthMethod {
     this.#trying = 'keyboard-interactive';
     this.#access.note('trying keyboard-interactive');
-    let answered = false;
+    const asked = { password: false };
     return {
       type: 'keyboard-interactive',
       username: this.#access.user,
       prompt: (_name, instructions, _language, prompts, finish: KeyboardInteractiveCallback) => {
         if (instructions.trim() !== '') this.#access.note(printable(instructions));
-        const answers = this.#answers(prompts, password, answered);
-        answered = true;
-        answers.then(finish, this.#failed);
+        this.#asking(true);
+        this.#answers(prompts, password, asked)
+          .finally(() => this.#asking(false))
+          .then(finish, this.#failed);
       },
     };
   }
@@ -132,19 +149,27 @@ export class Login {
     this.onFailure(error);
   };
 
+  /** Set by the connection: told when it is no longer the server that is waited for, and when it is again. */
+  onAsking: (asking: boolean) => void = () => undefined;
+  readonly #asking = (asking: boolean): void => {
+    this.onAsking(asking);
+  };
+
   async #answers(
     prompts: readonly Prompt[],
     password: Password,
-    asksAgain: boolean,
+    asked: { password: boolean },
   ): Promise<string[]> {
     const answers: string[] = [];
     for (const { prompt, echo } of prompts) {
       const wantsPassword = echo !== true && PASSWORD_PROMPT.test(prompt);
-      if (wantsPassword && asksAgain) password.refuse();
+      if (wantsPassword && asked.password) password.refuse();
       const answer = wantsPassword
         ? await password.obtain()
         : await this.#access.prompter.answer(printable(prompt), echo === true);
       answers.push(answer.reveal());
+      asked.password ||= wantsPassword;
+      this.#unjudged ||= wantsPassword;
     }
     return answers;
   }

@@ -23,6 +23,8 @@ export interface ConnectOptions {
   readonly first?: string;
   /** Settles when it is time to log in: until then the connection only exchanges keys. */
   readonly loginWhen?: Promise<unknown>;
+  /** Gives up at once when aborted. */
+  readonly signal?: AbortSignal;
   /** What the server says before login, made harmless. */
   readonly banner?: (text: string) => void;
 }
@@ -61,8 +63,9 @@ export async function connect(
     try {
       return await connection.open();
     } catch (error) {
-      const brokeOff = error instanceof PrepError && error.problem.code === 'hung-up';
-      if (!brokeOff || login.progress === progress || count === CONNECTIONS) throw error;
+      if (!(error instanceof PrepError) || error.problem.code !== 'hung-up') throw error;
+      if (login.progress === progress || count === CONNECTIONS) throw error;
+      if (!login.mayGoOn(error.problem.said)) throw error;
       access.note('the server hung up; connecting again');
     }
   }
@@ -113,9 +116,12 @@ class Connection {
         this.#socket.destroy();
         reject(error);
       };
-      this.#login.restart();
       this.#login.onFailure = this.#broken;
+      this.#login.onAsking = (asking) => this.#patience(asking ? 0 : LOGIN_PATIENCE);
       this.#listen(resolve);
+      this.#options.signal?.addEventListener('abort', () => {
+        this.#fail(new PrepError({ code: 'interrupted' }));
+      });
       this.#patience(this.#settings.connectTimeout);
       this.#client.connect({
         sock: this.#socket,
@@ -127,8 +133,7 @@ class Connection {
           this.#verify(key, verify);
         },
         authHandler: (left, partial, next) => {
-          // The types leave out that the first call has nothing to say.
-          this.#next(left as string[] | null, partial === true, next as (method: unknown) => void);
+          this.#next(left, partial === true, next as (method: unknown) => void);
         },
       });
     });
@@ -151,7 +156,8 @@ class Connection {
     this.#socket.on('data', this.#heard);
     this.#client
       .on('handshake', () => {
-        if (this.#phase === 'dialling' || this.#phase === 'key exchange') this.#phase = 'login';
+        if (this.#phase === 'open') return;
+        this.#phase = 'login';
         this.#patience(LOGIN_PATIENCE);
       })
       .on('banner', (text) => this.#options.banner?.(printableLines(text)))
@@ -175,11 +181,11 @@ class Connection {
     if (this.#timer !== undefined) this.#timer.refresh();
   };
 
-  /** Waits so long for the server's next word; 0 stops waiting (a person is being asked). */
+  /** Waits so long for the server's next word; 0 stops waiting (a person is being asked). Once open, keep-alive watches. */
   #patience(milliseconds: number): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (milliseconds === 0) return;
+    if (milliseconds === 0 || this.#phase === 'open' || this.#socket.destroyed) return;
     const { address: host, port } = this.#settings;
     this.#timer = setTimeout(() => {
       this.#fail(new PrepError({ code: 'no-answer', host, port, seconds: milliseconds / 1000 }));

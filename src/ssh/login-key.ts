@@ -119,18 +119,26 @@ export class LoginKey {
 /**
  * Offers exactly one key to the server, whoever holds its private half, so that a full agent does not
  * use up MaxAuthTries. ssh2 asks for the signature only after the server said it would accept the key;
- * only then is a passphrase asked for. `signed` is called right after a signature was handed over.
+ * only then is a passphrase asked for. `signed` is called right after a signature was handed over,
+ * `signing` when the search for one begins and when it ends.
  */
 export class OneKey extends BaseAgent<string> {
   readonly #key: LoginKey;
   readonly #prompter: Prompter;
   readonly #signed: () => void;
+  readonly #signing: (busy: boolean) => void;
 
-  constructor(key: LoginKey, prompter: Prompter, signed: () => void) {
+  constructor(
+    key: LoginKey,
+    prompter: Prompter,
+    signed: () => void,
+    signing: (busy: boolean) => void,
+  ) {
     super();
     this.#key = key;
     this.#prompter = prompter;
     this.#signed = signed;
+    this.#signing = signing;
   }
 
   getIdentities(callback: (error: Error | undefined, keys?: string[]) => void): void {
@@ -145,12 +153,16 @@ export class OneKey extends BaseAgent<string> {
   ): void {
     const done = typeof options === 'function' ? options : callback;
     const request = typeof options === 'function' ? {} : options;
-    this.#key.sign(data, request, this.#prompter).then(
-      (signature) => {
-        done?.(null, signature);
-        this.#signed();
-      },
-      (error: unknown) => done?.(error as Error),
-    );
+    this.#signing(true);
+    this.#key
+      .sign(data, request, this.#prompter)
+      .finally(() => this.#signing(false))
+      .then(
+        (signature) => {
+          done?.(null, signature);
+          this.#signed();
+        },
+        (error: unknown) => done?.(error as Error),
+      );
   }
 }

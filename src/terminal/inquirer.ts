@@ -117,13 +117,14 @@ export class InquirerPrompter implements Prompter {
 
 /**
  * inquirer writes a prefix, a space, the message. With the first word as the prefix, a question stands there
- * exactly as it was put. Once it is answered, nothing of a password is left, not even its length.
+ * exactly as it was put. Once it is answered, nothing of a password is left, not even its length; and the line
+ * does not end like a question any more, which programs that type (expect) would answer a second time.
  */
 function worded({ type }: Kind, message: string): { message: string; theme: object } {
   const [first = '', ...rest] = message.split(' ');
   const style = {
     message: (text: string) => text,
-    ...(type === 'password' && { answer: () => '[hidden]' }),
+    ...(type === 'password' && { answer: () => '(hidden)' }),
   };
   return { message: rest.join(' '), theme: { prefix: first, style } };
 }

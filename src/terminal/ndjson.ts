@@ -44,7 +44,7 @@ function objectOf(event: Event, verbose: boolean): object | undefined {
     case 'banner':
       return { type, destination, text: event.text };
     case 'plan':
-      return { type, destination, next: event.then, steps: plannedSteps(event.plan) };
+      return { type, destination, next: event.next, steps: plannedSteps(event.plan) };
     case 'outcome':
       return { type, destination, ...outcomeObject(event.outcome) };
     case 'applied':

@@ -66,8 +66,8 @@ class TaskList implements View {
   }
 
   /** Whether the list alone will show this plan. */
-  #left({ plan, then }: Event & { type: 'plan' }): boolean {
-    return then === 'apply' && !this.#verbose && changesOf(plan).length > 0;
+  #left({ plan, next }: Event & { type: 'plan' }): boolean {
+    return next === 'apply' && !this.#verbose && changesOf(plan).length > 0;
   }
 
   #follow(event: Exclude<Event, { type: 'summary' }>): void {

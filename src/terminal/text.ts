@@ -51,7 +51,7 @@ class Text {
       case 'banner':
         return this.#quiet ? undefined : this.#error(printableLines(event.text.trimEnd()));
       case 'plan':
-        return this.#plan(event.plan, event.then !== 'apply' || this.#verbose);
+        return this.#plan(event.plan, event.next !== 'apply' || this.#verbose);
       case 'outcome':
         return this.#outcome(event.destination, event.outcome);
       case 'verified':

@@ -26,7 +26,7 @@ import {
   type Reading,
 } from '../../src/core/facts.ts';
 import { rehearse, type Change } from '../../src/core/plan.ts';
-import { remotePath, type RemotePath } from '../../src/core/remote-path.ts';
+import { remotePath } from '../../src/core/remote-path.ts';
 import type { Account, Applied } from '../../src/remote/account.ts';
 import { ShellAccount } from '../../src/remote/shell-account.ts';
 import { directory, file, symlink } from '../support/facts.ts';
@@ -76,7 +76,7 @@ const inMemory: Kind = {
 
 const change = (path: string | Buffer, before: Entry, after: Entry): Change => ({
   what: 'entry',
-  path: remotePath(path as string),
+  path: remotePath(path),
   before,
   after,
   reason: 'a test',
@@ -424,7 +424,7 @@ it('leaves nothing of a run in which nothing came about', async () => {
 it('sends binary contents through a channel of their own where there is no SFTP', async () => {
   const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 256));
   const account = await overShell('/bin/sh').open([]);
-  const readings: Reading[] = [{ path: remotePath('bin') as RemotePath }];
+  const readings: Reading[] = [{ path: remotePath('bin') }];
   const { outcomes, facts } = await account.apply(
     [change('bin', ABSENT, file(0o755, bytes, { mtime: 9 }))],
     applying(readings),

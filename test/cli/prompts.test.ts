@@ -90,12 +90,12 @@ const PASSWORD = /^alice@web1's password:/;
 const type = (prompt: RegExp, text: string): Answer => ({ prompt, type: text });
 
 describe('a password', () => {
-  test('is asked for in those very words, masked, and leaves nothing on the screen', async () => {
+  test('is asked for in those very words, masked, and leaves nothing of it on the screen, nor a line that asks', async () => {
     const { screen, output, typed } = await run('password', type(PASSWORD, 'grün-s3cret\r'));
     expect(typed).toEqual(
       ["alice@web1's password:"].map((line) => expect.stringMatching(new RegExp(`^${line} ?$`))),
     );
-    expect(screen).toMatch(/^alice@web1's password:\ngot secret /);
+    expect(screen).toMatch(/^alice@web1's password: \(hidden\)\ngot secret /);
     expect(screen).toContain(hex('grün-s3cret'));
     expect(output).toContain('***********');
     expect(output).not.toContain('s3cret\r');
@@ -192,7 +192,7 @@ describe('other questions', () => {
       type(/once more:/, 'three\r'),
     );
     expect(screen).toContain(
-      'It must not be empty.\nPassphrase:\nPassphrase, once more:\nThe two differ;',
+      'It must not be empty.\nPassphrase:  (hidden)\nPassphrase, once more: (hidden)\nThe two differ;',
     );
     expect(screen).toContain(`got secret ${hex('three')}\n`);
   });

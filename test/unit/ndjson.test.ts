@@ -97,7 +97,7 @@ describe('JSON lines', () => {
   test.each<[Event, object | undefined]>([
     [
       // oxlint-disable-next-line unicorn/no-thenable -- events are never awaited
-      { type: 'plan', destination: ALICE, plan: PLAN, then: 'ask' },
+      { type: 'plan', destination: ALICE, plan: PLAN, next: 'ask' },
       {
         type: 'plan',
         next: 'ask',

@@ -135,12 +135,11 @@ const failed = (change: Change): Event => ({
 const verified: Event = { type: 'verified', destination: ALICE, loginShell: '/bin/zsh' };
 const applied: Event = { type: 'applied', destination: ALICE, steps: [] };
 const applying: Event = { type: 'applying', destination: ALICE, plan: PLAN };
-const plan = (then: 'end' | 'ask' | 'apply', which = PLAN): Event => ({
+const plan = (next: 'end' | 'ask' | 'apply', which = PLAN): Event => ({
   type: 'plan',
   destination: which.destination,
   plan: which,
-  // oxlint-disable-next-line unicorn/no-thenable -- events are never awaited
-  then,
+  next,
 });
 
 type Make = (streams: Streams, manner: Manner) => View;
@@ -387,8 +386,8 @@ alice@web1: 2 changes made; login-shell blocked; log in with: ssh alice@web1`.re
   });
 
   test('leaves plans that are the result, asked about or empty to the text', async () => {
-    for (const then of ['end', 'ask'] as const) {
-      expect((await shown(taskListView, [plan(then)])).out).toContain('alice@web1: 2 changes\n');
+    for (const next of ['end', 'ask'] as const) {
+      expect((await shown(taskListView, [plan(next)])).out).toContain('alice@web1: 2 changes\n');
     }
     const settled = planOf({ dotfiles: { kind: 'settled', because: 'already there' } });
     expect((await shown(taskListView, [plan('apply', settled)])).out).toContain('= already there');
