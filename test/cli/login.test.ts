@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import { randomPassword } from '../support/account.ts';
+import { describeSshd } from '../support/describe-sshd.ts';
+import { useSshd } from '../support/stage.ts';
+
+const QUICK = ['--only', 'ssh-dir,authorized-keys'];
+
+describeSshd('a login that the server makes hard', () => {
+  describe('one try a connection (MaxAuthTries 1)', () => {
+    const stage = useSshd({ config: ['MaxAuthTries 1'] });
+
+    test('a wrong password is sent once, lest it lock the account', async () => {
+      const run = await stage.visit().prep(QUICK, { env: { PREP_PASSWORD: randomPassword() } });
+      expect(run).toMatchObject({ status: 1 });
+      expect(run.stderr).toMatch(/the password was refused once; check/);
+      expect(stage.server.refusals()).toBe(1);
+    });
+
+    test('a wrong password is asked for again on another connection', async () => {
+      const visit = stage.visit();
+      const run = await visit.typing(QUICK, visit.typesPassword('wrong'), visit.typesPassword());
+      expect(run.status, run.screen).toBe(0);
+      expect(stage.server.refusals()).toBe(1);
+    });
+  });
+
+  describe('keyboard-interactive alone', () => {
+    const stage = useSshd({
+      config: ['PasswordAuthentication no', 'KbdInteractiveAuthentication yes'],
+    });
+
+    test('takes a password given beforehand: a method that is not offered has not refused it', async () => {
+      const run = await stage.visit().prep(QUICK, { password: true });
+      expect(run.status, run.stderr).toBe(0);
+    });
+
+    test('takes a password typed once', async () => {
+      const visit = stage.visit();
+      const run = await visit.typing(QUICK, visit.typesPassword());
+      expect(run.status, run.screen).toBe(0);
+      expect(run.typed).toHaveLength(1);
+    });
+  });
+
+  describe('new session keys every two seconds (RekeyLimit)', () => {
+    const stage = useSshd({ config: ['RekeyLimit default 2s'] });
+
+    test('leave no timer that breaks the connection or delays the end', async () => {
+      const visit = stage.visit({ account: { files: { '.bashrc': 'sleep 4\n' } } });
+      const run = await visit.prep([...QUICK, '--no-verify'], { password: true });
+      expect(run.status, run.stderr).toBe(0);
+    });
+  });
+
+  describe('no patience with those who do not log in (LoginGraceTime 3)', () => {
+    const stage = useSshd({ config: ['LoginGraceTime 3'] });
+
+    test('the trial login is dialled anew where the changes took longer', async () => {
+      const slow = 'case $- in *i*) sleep 5;; esac\n';
+      const visit = stage.visit({ laptop: { files: { 'set/.zshrc': slow } } });
+      const dotfiles = ['--dotfiles', visit.laptop.path('set')];
+      const run = await visit.prep([...dotfiles, '--json'], { password: true });
+      expect(run.status, run.stderr).toBe(0);
+      expect(run.events.at(-1)).toMatchObject({ accounts: [{ verified: true }] });
+    });
+  });
+});
