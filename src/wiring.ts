@@ -12,6 +12,7 @@ import { answeringSafely, unattended } from './core/unattended.ts';
 import { givenPassword } from './local/password.ts';
 import type { Preparation } from './run/prepare.ts';
 import type { World } from './run/world.ts';
+import { resolveSettings } from './ssh/settings.ts';
 import type { View } from './terminal/view.ts';
 
 /** The package's own dotfiles: beside dist/, where this is built to. */
@@ -32,15 +33,33 @@ export async function run(invocation: Invocation, steps: readonly Step[]): Promi
     throw notThereYet(`prep ${invocation.command}`);
   }
   refuseWhatIsMissing(invocation.options);
+  const settings = settingsAhead(invocation);
   const password = await givenPassword(invocation.options.passwordFile);
   const terminal = await openTerminal(invocation.options);
   process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
   try {
-    const world = worldOf(invocation.options, steps, terminal, homedir(), password);
+    const world = {
+      ...worldOf(invocation.options, steps, terminal, homedir(), password),
+      settings,
+    };
     return await serve(world, invocation, terminal.view);
   } finally {
     terminal.close();
   }
+}
+
+/** Asks ssh for its configuration while the rest of prep is loaded. */
+function settingsAhead({
+  destinations,
+  options,
+}: Extract<Invocation, { command: 'prepare' | 'undo' }>): World['settings'] {
+  const home = homedir();
+  const asked = destinations.map(
+    (destination) => [destination, resolveSettings(destination, options, home)] as const,
+  );
+  for (const [, settings] of asked) settings.catch(() => undefined);
+  const known = new Map(asked);
+  return (destination) => known.get(destination) ?? resolveSettings(destination, options, home);
 }
 
 /** Does what was asked, account by account; one account's problem stops no other. */
@@ -104,6 +123,7 @@ function worldOf(
     attended,
     ...(password !== undefined && { password }),
     observe: view.observe,
+    settings: (destination) => resolveSettings(destination, options, home),
     home,
     packageDotfiles: DOTFILES,
     now: () => new Date(),

@@ -22,6 +22,8 @@ export interface Choice<T> {
  * can be asked, it rejects with `needs-an-answer`.
  */
 export interface Prompter {
+  /** A question will probably follow: a moment in which nothing else is to be done can be used to get ready. */
+  expectQuestion?(): void;
   /** Masked; `message` is the whole prompt, e.g. `alice@web1's password:`. An aborted signal withdraws the question. */
   password(message: string, signal?: AbortSignal): Promise<Secret>;
   /** A new passphrase or password, asked twice until both agree. */

@@ -41,6 +41,7 @@ export function unattended(yes: boolean): Prompter {
 
 function bound(prompter: Prompter): Prompter {
   return {
+    expectQuestion: () => prompter.expectQuestion?.(),
     password: (message, signal) => prompter.password(message, signal),
     newPassword: (message, options) => prompter.newPassword(message, options),
     confirm: (message, options) => prompter.confirm(message, options),

@@ -8,7 +8,7 @@ import { HostKeyJudge } from '../ssh/host-key.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { Password } from '../ssh/password.ts';
 import type { Session } from '../ssh/session.ts';
-import { resolveSettings, type Settings } from '../ssh/settings.ts';
+import type { Settings } from '../ssh/settings.ts';
 import type { World } from './world.ts';
 
 /** An account that prep has logged in to, and what it read there. */
@@ -33,7 +33,7 @@ export interface Reaching {
 /** Logs in and reads the account. @throws PrepError with whatever is in the way */
 export async function reach(world: World, reaching: Reaching): Promise<Reached> {
   const { destination, readings } = reaching;
-  const settings = await resolveSettings(destination, world.wishes, world.home);
+  const settings = await world.settings(destination);
   const judge = await HostKeyJudge.read(settings, world.prompter);
   const password = new Password(`${settings.label}'s password:`, world.prompter, world.password);
   const access = accessFor(world, settings, reaching, password);

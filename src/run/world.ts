@@ -1,8 +1,9 @@
+import type { Destination } from '../core/destination.ts';
 import type { Observer } from '../core/event.ts';
 import type { Step } from '../core/plan.ts';
 import type { Prompter } from '../core/prompter.ts';
 import type { Secret } from '../core/secret.ts';
-import type { SettingsFlags } from '../ssh/settings.ts';
+import type { Settings, SettingsFlags } from '../ssh/settings.ts';
 
 /** What the user asked for, as far as one account is concerned. */
 export interface Wishes extends SettingsFlags {
@@ -24,6 +25,8 @@ export interface World {
   /** The password given beforehand (file, standard input, environment). */
   readonly password?: Secret;
   readonly observe: Observer;
+  /** A destination resolved through ssh_config and flags; asking ssh may have begun before anyone wants to know. */
+  readonly settings: (destination: Destination) => Promise<Settings>;
   /** The user's home directory on this machine. */
   readonly home: string;
   /** The package's own dotfiles. */

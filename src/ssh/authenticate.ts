@@ -109,6 +109,7 @@ export class Login {
   #publicKey(key: LoginKey): AnyAuthMethod {
     this.#keysTried++;
     this.#trying = 'publickey';
+    if (this.#access.password?.known === undefined) this.#access.prompter.expectQuestion?.();
     this.#access.note(`trying key ${key.key.type} ${printable(key.key.comment)}`);
     return {
       type: 'agent',

@@ -28,8 +28,8 @@ export class InquirerPrompter implements Prompter {
     this.#screen = screen;
   }
 
-  /** Loads inquirer, if it is likely that something will be asked; else the first question does. */
-  warmUp(): void {
+  /** Loads inquirer; else the first question does. */
+  expectQuestion(): void {
     this.#inquirer ??= import('inquirer').then((module) => module.default);
   }
 
@@ -92,7 +92,7 @@ export class InquirerPrompter implements Prompter {
   }
 
   async #ask<T>(message: string, kind: Kind, withdrawn?: AbortSignal): Promise<T> {
-    this.warmUp();
+    this.expectQuestion();
     const inquirer = await this.#inquirer!;
     withdrawn?.throwIfAborted();
     const answering = await this.#keyboard.open(withoutEnd(message));
