@@ -24,13 +24,14 @@ export const permissions: Step = {
   ],
 
   plan(facts) {
+    const { ownGroup } = facts.account;
     const wrong = [
-      ...tightened(facts, HOME, (mode) => mode & ~(facts.account.ownGroup ? 0o002 : 0o022)),
-      ...tightened(facts, realPath(facts, SSH_DIR), (mode) =>
+      ...tightened(facts, HOME, 'directory', (mode) => mode & ~(ownGroup ? 0o002 : 0o022)),
+      ...tightened(facts, realPath(facts, SSH_DIR), 'directory', (mode) =>
         (mode & 0o077) === 0 ? mode : 0o700,
       ),
       ...[...new Set([realPath(facts, AUTHORIZED_KEYS), ...facts.privateKeys])].flatMap((path) =>
-        tightened(facts, path, (mode) => ((mode & 0o077) === 0 ? mode : 0o600)),
+        tightened(facts, path, 'file', (mode) => ((mode & 0o077) === 0 ? mode : 0o600)),
       ),
     ];
     const owners = wrong.flatMap(({ path }) => foreign(facts, path) ?? []);
@@ -47,10 +48,11 @@ type EntryChange = Change & { readonly what: 'entry' };
 function tightened(
   facts: Facts,
   path: RemotePath,
+  kind: 'directory' | 'file',
   wanted: (mode: number) => number,
 ): readonly EntryChange[] {
   const before = entryAt(facts, path);
-  if (before.kind !== 'file' && before.kind !== 'directory') return [];
+  if (before.kind !== kind) return [];
   const mode = wanted(before.mode);
   if (mode === before.mode) return [];
   const after: Entry = { ...before, mode };

@@ -167,7 +167,8 @@ const homes: fc.Arbitrary<Facts> = anyFacts.map((facts) => {
     const folder = parentOf(path);
     const inside = folder !== undefined && !path.startsWith('/');
     const stands = !inside || entries.get(real.get(folder) ?? folder)?.kind === 'directory';
-    const entry = stands ? entryAt(facts, path) : ABSENT;
+    const found = stands ? entryAt(facts, path) : ABSENT;
+    const entry = found.kind === 'file' ? { mtime: 1_000_000_000, ...found } : found;
     entries.set(path, LEADS_TO.includes(path) && entry.kind === 'symlink' ? ABSENT : entry);
     const to = realPath(facts, path);
     const reachable =
@@ -371,6 +372,19 @@ describe('a plan', () => {
           if (change.what !== 'entry' || change.path.startsWith('/')) continue;
           if (contentStays(change)) continue;
           expect(facts.unwritable).not.toContain(parentOf(change.path) ?? '.');
+        }
+      }),
+      often,
+    );
+  });
+
+  test('locks nobody out: the owner may still enter every directory that could be entered', () => {
+    fc.assert(
+      fc.property(cases, (c) => {
+        for (const change of changesOf(planned(c).plan)) {
+          if (change.what !== 'entry' || change.after.kind !== 'directory') continue;
+          if (change.before.kind !== 'directory') continue;
+          expect(change.after.mode & 0o700 & change.before.mode).toBe(change.before.mode & 0o700);
         }
       }),
       often,
