@@ -130,7 +130,8 @@ function writing(
   const beside = temporary(at, run, number);
   return [
     `${bytesInto(after, beside, number, run)} || { rm -f ${beside}; return 1; }`,
-    `settle ${beside} ${path} ${mode} ${stamp} ${checksum} ${size}`,
+    // A kept copy has its time already, to the nanosecond.
+    `settle ${beside} ${path} ${mode} ${after.content.keptAt === undefined ? stamp : '-'} ${checksum} ${size}`,
   ];
 }
 

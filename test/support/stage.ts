@@ -51,7 +51,7 @@ export class Visit {
 
   /** Runs prep at a terminal, and types. */
   typing(args: readonly string[], ...answers: readonly Answer[]): Promise<PrepRun> {
-    return this.prep(args, { pty: true, answers });
+    return this.prep(args, { pty: true, answers, timeout: 25_000 });
   }
 
   /** Types the account's password where it is asked for, or another one. */

@@ -1,4 +1,7 @@
-import { spawn as spawnPty } from '@lydell/node-pty';
+import { spawn as spawnPty, type IPty } from '@lydell/node-pty';
+import { write } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Terminal } from './terminal.ts';
 
 /** What to type when a question appears. Answers are given in their order, each once. */
@@ -47,7 +50,7 @@ export function atTerminal(
   const [file, ...args] = command;
   const { env, cwd = '/' } = options;
   const pty = spawnPty(file, args, { cols: 100, rows: 30, name: 'xterm-256color', env, cwd });
-  const typist = new Typist((text) => pty.write(text), options);
+  const typist = new Typist((text) => void press(pty, text), options);
   pty.onData((text) => typist.see(text));
   const done = new Promise<TypedRun>((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -60,6 +63,20 @@ export function atTerminal(
     });
   });
   return { done, kill: (signal) => pty.kill(signal), pid: pty.pid };
+}
+
+/** Types as a terminal emulator does, which goes on reading meanwhile; node-pty alone is deaf until all is written. */
+async function press(pty: IPty, text: string): Promise<void> {
+  const { fd } = pty as IPty & { readonly fd: number };
+  let bytes = Buffer.from(text);
+  while (bytes.length > 0) {
+    const written = await promisify(write)(fd, bytes).then(
+      (result) => result.bytesWritten,
+      (error: NodeJS.ErrnoException) => (error.code === 'EAGAIN' ? 0 : bytes.length),
+    );
+    bytes = bytes.subarray(written);
+    if (written === 0) await sleep(1);
+  }
 }
 
 class Typist {

@@ -1,0 +1,176 @@
+import { appendFileSync, existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { describeSshd } from '../support/describe-sshd.ts';
+import { accountOf, useSshd, type Visit } from '../support/stage.ts';
+import type { Tree } from '../support/tree.ts';
+
+const OTHER_KEY =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
+
+/** A home without prep's own records, and without the times of directories and links, which no cp -p brings back. */
+function content(tree: Tree): object {
+  const entries = Object.entries(tree).filter(([name]) => !/^\.local(\/|$)/.test(name));
+  return Object.fromEntries(
+    entries.map(([name, { mtime, size, ...entry }]) => [
+      name,
+      entry.type !== 'file' ? entry : { ...entry, mtime, size },
+    ]),
+  );
+}
+
+describeSshd('prep undo', () => {
+  const stage = useSshd();
+  let visit: Visit;
+  const undo = (...flags: string[]) => visit.prep(['undo', ...flags], { password: true });
+  const state = () => [content(visit.account.tree()), visit.account.passwdShell()];
+
+  describe('on an account that was used before', () => {
+    let before: unknown;
+    beforeEach(() => {
+      visit = stage.visit({ laptop: { files: { '.zshrc': 'new\n', '.zshenv': 'new\n' } } });
+      const { account } = visit;
+      account.write('.ssh/', { mode: 0o755 });
+      account.write('.ssh/authorized_keys', { content: `${OTHER_KEY} other`, mode: 0o644 });
+      account.write('.zshrc', { content: 'old\r\n\xe9\0', mode: 0o640 });
+      account.write('.zlogin', { content: 'echo old', mode: 0o755 });
+      for (const name of ['.zshrc', '.zlogin', '.ssh/authorized_keys']) {
+        utimesSync(join(account.home, name), 1_000_000_000, 1_234_567_890);
+      }
+      before = state();
+    });
+
+    test('puts everything back: bytes, modes, times, login shell', async () => {
+      expect(await visit.prep(['--yes'], { password: true })).toMatchObject({ status: 0 });
+      expect(state()).not.toEqual(before);
+      const run = await undo('--yes');
+      expect(run.status, run.stderr).toBe(0);
+      expect(state()).toEqual(before);
+      expect(visit.account.passwdShell()).toBe('/bin/bash');
+    });
+
+    test('can be previewed, and then changes nothing', async () => {
+      await visit.prep(['--yes'], { password: true });
+      const tree = visit.account.tree();
+      const run = await undo('--dry-run');
+      expect(run).toMatchObject({ status: 0, stderr: '' });
+      expect(run.stdout).toMatch(/login shell \/bin\/zsh -> \/bin\/bash/);
+      expect(run.stdout).toContain('-new');
+      expect(run.stdout).toMatch(/planned, none made/);
+      expect(visit.account.tree()).toEqual(tree);
+      expect(visit.account.passwdShell()).toBe('/bin/zsh');
+    });
+
+    test('is itself undone by a second undo', async () => {
+      await visit.prep(['--yes'], { password: true });
+      const prepared = state();
+      await undo('--yes');
+      const again = await undo('--yes');
+      expect(again.status, again.stderr).toBe(0);
+      expect(state()).toEqual(prepared);
+      expect((await visit.ssh('echo $SHELL')).stdout).toBe('/bin/zsh\n');
+    });
+
+    test('asks before it replaces anything', async () => {
+      await visit.prep(['--yes'], { password: true });
+      const run = await undo();
+      expect(run.status).toBe(1);
+      expect(run.stderr).toMatch(/no terminal to ask: Replace .*--yes/);
+      const [tree, shell] = state();
+      expect(tree).not.toEqual((before as unknown[])[0]);
+      expect(shell).toBe('/bin/zsh');
+    });
+
+    test('leaves the keys that were added since', async () => {
+      await visit.prep(['--yes'], { password: true });
+      const since = `${OTHER_KEY.replace('IAAAA', 'IBBBB')} since\n`;
+      appendFileSync(join(visit.account.home, '.ssh/authorized_keys'), since);
+      const run = await undo('--yes');
+      expect(run.status, run.stderr).toBe(0);
+      expect(visit.authorizedKeys).toContain(`${OTHER_KEY} other`);
+      expect(visit.authorizedKeys).toContain(since);
+      expect(visit.authorizedKeys).not.toContain(visit.keyLine);
+    });
+
+    test('shows what was edited since, and keeps it', async () => {
+      await visit.prep(['--yes'], { password: true });
+      appendFileSync(join(visit.account.home, '.zshenv'), 'edited since\n');
+      const preview = await undo('--dry-run');
+      expect(preview.stdout).toContain('edited since');
+      const run = await undo('--yes');
+      expect(run.status, run.stderr).toBe(0);
+      expect(state()).toEqual(before);
+      const kept = readdirSync(join(visit.account.home, '.local/state/prep'), { recursive: true })
+        .map((name) => join(visit.account.home, '.local/state/prep', String(name)))
+        .filter((path) => !/state\/prep\/[^/]+$/.test(path) && existsSync(path))
+        .map((path) => readFileSync(path, 'utf8'));
+      expect(kept).toContainEqual('new\nedited since\n');
+    });
+
+    test('leaves what was edited since where the user says no', async () => {
+      await visit.prep(['--yes'], { password: true });
+      appendFileSync(join(visit.account.home, '.zshrc'), 'edited since\n');
+      const run = await visit.prep(['undo'], {
+        pty: true,
+        password: true,
+        answers: [{ prompt: /Replace .*\?/, type: 'n\r' }],
+      });
+      expect(run.typed, run.screen).toHaveLength(1);
+      expect(run.screen).toContain('edited since');
+      expect(visit.account.read('.zshrc')).toBe('new\nedited since\n');
+      expect(run.status).toBe(1);
+      expect(visit.account.passwdShell()).toBe('/bin/bash');
+    });
+
+    test('takes back only the steps that are named', async () => {
+      await visit.prep(['--yes'], { password: true });
+      const tree = visit.account.tree();
+      const run = await undo('--only', 'login-shell');
+      expect(run.status, run.stderr).toBe(0);
+      expect(visit.account.passwdShell()).toBe('/bin/bash');
+      expect(content(visit.account.tree())).toEqual(content(tree));
+    });
+  });
+
+  describe('on a new account', () => {
+    beforeEach(() => {
+      visit = stage.visit();
+    });
+
+    test('leaves nothing but the record of what was done', async () => {
+      const before = state();
+      await visit.prep([], { password: true });
+      const run = await undo('--yes');
+      expect(run.status, run.stderr).toBe(0);
+      expect(state()).toEqual(before);
+      expect(await visit.ssh('true')).not.toMatchObject({ status: 0 });
+    });
+
+    test('leaves ~/.ssh where other files have come to lie in it', async () => {
+      await visit.prep([], { password: true });
+      visit.account.write('.ssh/config', 'Host x\n');
+      const run = await undo('--yes');
+      expect(run.status, run.stderr).toBe(0);
+      expect(visit.account.read('.ssh/config')).toBe('Host x\n');
+      expect(existsSync(join(visit.account.home, '.ssh/authorized_keys'))).toBe(false);
+    });
+
+    test('says so where prep never changed anything, and does no harm', async () => {
+      const before = visit.account.tree();
+      const run = await undo('--yes');
+      expect(run.stderr.trim().split('\n')).toEqual([
+        expect.stringContaining('prep has changed nothing there that could be put back'),
+      ]);
+      expect(run.status).toBe(1);
+      expect(visit.account.tree()).toEqual(before);
+      expect(visit.account.passwdShell()).toBe('/bin/bash');
+    });
+
+    test('reports as the main job does', async () => {
+      await visit.prep([], { password: true });
+      const run = await undo('--yes', '--json');
+      expect(accountOf(run)).toMatchObject({ status: 'changed' });
+      expect(accountOf(run).steps.map(({ name }) => name)).toContain('login-shell');
+    });
+  });
+});
