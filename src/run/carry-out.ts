@@ -34,8 +34,11 @@ async function agreedTo(
   account: string,
 ): Promise<Plan> {
   if (replacing.length === 0) return plan;
-  const what = replacing.length === 1 ? 'this one' : `these ${replacing.length}`;
-  const question = `Replace ${what} on ${account}? The old versions are kept there.`;
+  const paths = replacing.flatMap((change) =>
+    change.what === 'entry' ? [printablePath(change.path)] : [],
+  );
+  const named = paths.length > 3 ? `these ${paths.length} files` : paths.join(', ');
+  const question = `Replace ${named} on ${account}? What is there now is kept.`;
   const yes = await world.prompter.confirm(question, { preset: false, safe: true });
   return yes ? plan : withoutChanges(plan, new Set(replacing), 'you said no');
 }

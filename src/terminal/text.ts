@@ -3,7 +3,7 @@ import { counted } from '../core/count.ts';
 import { label, type Destination } from '../core/destination.ts';
 import { unifiedDiff } from '../core/diff.ts';
 import type { Event, Outcome, Report } from '../core/event.ts';
-import { changesOf, type Change, type Plan, type PlannedStep } from '../core/plan.ts';
+import { changesOf, replaces, type Change, type Plan, type PlannedStep } from '../core/plan.ts';
 import { printable, printableLines } from '../core/printable.ts';
 import { Complaints } from './complaints.ts';
 import type { Manner, Streams, View } from './view.ts';
@@ -51,7 +51,7 @@ class Text {
       case 'banner':
         return this.#quiet ? undefined : this.#error(printableLines(event.text.trimEnd()));
       case 'plan':
-        return this.#plan(event.plan, event.next !== 'apply' || this.#verbose);
+        return this.#plan(event.plan, this.#diffsFor(event.next));
       case 'outcome':
         return this.#outcome(event.destination, event.outcome);
       case 'verified':
@@ -67,20 +67,26 @@ class Text {
     }
   }
 
-  #plan(plan: Plan, withDiffs: boolean): void {
+  /** A preview shows every difference; a question only what it is about. */
+  #diffsFor(next: 'end' | 'ask' | 'apply'): (change: Change) => boolean {
+    if (next === 'end' || this.#verbose) return () => true;
+    return next === 'ask' ? replaces : () => false;
+  }
+
+  #plan(plan: Plan, withDiff: (change: Change) => boolean): void {
     const count = changesOf(plan).length;
     const heading = count === 0 ? 'nothing to change' : counted(count, 'change');
     this.#line(`${label(plan.destination)}: ${heading}`);
-    for (const step of plan.steps) this.#step(step, withDiffs);
+    for (const step of plan.steps) this.#step(step, withDiff);
   }
 
-  #step({ name, verdict }: PlannedStep, withDiffs: boolean): void {
+  #step({ name, verdict }: PlannedStep, withDiff: (change: Change) => boolean): void {
     if (verdict.kind !== 'changes') {
       return this.#item(name, verdict.kind === 'settled' ? '=' : '!', verdict.because);
     }
     for (const change of verdict.changes) {
       this.#item(name, signOf(change), describe(change).slice(2));
-      if (withDiffs) this.#diff(change);
+      if (withDiff(change)) this.#diff(change);
     }
     if (verdict.except !== undefined) this.#item(name, '!', verdict.except);
   }
