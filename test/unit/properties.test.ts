@@ -199,7 +199,7 @@ const dotfileSet: fc.Arbitrary<readonly LocalFile[]> = fc
   .map((set) =>
     Object.entries(set)
       .map(([path, entry]) => ({ path: remotePath(path), entry }))
-      .filter(({ path }) => parentOf(path) === undefined || parentOf(path)! in set)
+      .filter(({ path }) => parentOf(path) === undefined || (parentOf(path) ?? '') in set)
       .filter(({ path }) => path !== '.config/app/rc' || '.config' in set),
   );
 
