@@ -165,7 +165,6 @@ function interrupted(terminal: Terminal): void {
 function refuseWhatIsMissing(options: Options): void {
   const missing: readonly (readonly [boolean, string])[] = [
     [options.jump.length > 0, '--jump'],
-    [options.controlPath !== undefined, '--control-path'],
     [options.hosts !== undefined, '--hosts'],
     [options.samePassword, '--same-password'],
     [options.newPasswordFile !== undefined, '--new-password-file'],

@@ -32,6 +32,7 @@ export type Problem =
       file: string;
       line: number;
     }
+  | { code: 'master-dead'; socket: string; said: string }
   // logging in
   | { code: 'wrong-password'; tries: number }
   | { code: 'password-not-offered'; offers: readonly string[]; keyTried: boolean }
@@ -170,6 +171,11 @@ function words(p: Problem): Words {
       return [
         `its host key ${p.keyType} ${p.fingerprint} is marked @revoked in ${printable(p.file)} line ${p.line}`,
         'do not log in there; ask its administrator for the new key',
+      ];
+    case 'master-dead':
+      return [
+        `no control master answers at ${printable(p.socket)}${p.said === '' ? '' : ` (${printable(p.said)})`}`,
+        `start one with: ssh -M -S ${shellWord(p.socket)}, or leave -S away`,
       ];
     case 'wrong-password':
       return [

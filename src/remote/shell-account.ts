@@ -2,7 +2,8 @@ import type { Outcome } from '../core/event.ts';
 import type { Facts, Reading } from '../core/facts.ts';
 import type { Change, EntryChange, LoginShellChange } from '../core/plan.ts';
 import { printablePath } from '../core/printable.ts';
-import { PrepError, type Problem } from '../core/problem.ts';
+import { problemOf, type Problem } from '../core/problem.ts';
+import type { RemotePath } from '../core/remote-path.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Account, Applied, Applying } from './account.ts';
 import type { Answer } from './answer.ts';
@@ -50,7 +51,7 @@ export class ShellAccount implements Account {
   async apply(changes: readonly Change[], applying: Applying): Promise<Applied> {
     const progress = new Progress(changes, applying);
     try {
-      await this.#send(changes, applying);
+      progress.unsent = await this.#send(changes, applying);
       const script = `${changeScript(changes, applying)}\n${this.#probeAgain(applying.readings)}`;
       const answer = await this.#conversation.run(script, progress.listener);
       await this.#onTerminal(changes, applying, progress);
@@ -95,8 +96,11 @@ export class ShellAccount implements Account {
     progress.settle(changes.indexOf(change) + 1, problem);
   }
 
-  /** Contents that do not travel in the script go ahead of it, into the run's folder. */
-  async #send(changes: readonly Change[], { run, onProgress }: Applying): Promise<void> {
+  /** Contents that do not travel in the script go ahead of it, into the run's folder. Gives what kept some from it. */
+  async #send(
+    changes: readonly Change[],
+    { run, onProgress }: Applying,
+  ): Promise<ReadonlyMap<RemotePath, Problem>> {
     const files: Sending[] = [];
     for (const [index, change] of changes.entries()) {
       const content =
@@ -105,10 +109,10 @@ export class ShellAccount implements Account {
       if (content.bytes !== undefined && inline(content.bytes)) continue;
       files.push({ path: (change as EntryChange).path, content, to: sentTo(run, index + 1) });
     }
-    if (files.length === 0) return;
+    if (files.length === 0) return new Map();
     const folder = runFolder(run);
     await this.#conversation.run(`mkdir -p ${RUNS} && mkdir ${folder}`);
-    await sendFiles(this.#session, files, onProgress);
+    return sendFiles(this.#session, files, onProgress);
   }
 }
 
@@ -119,6 +123,8 @@ class Progress {
   readonly #known: (Outcome | undefined)[];
   #refused: string | undefined;
   chsh: Chsh | undefined;
+  /** Why the content of a change did not get there, by its path. */
+  unsent: ReadonlyMap<RemotePath, Problem> = new Map();
 
   constructor(changes: readonly Change[], applying: Applying) {
     this.#changes = changes;
@@ -164,10 +170,10 @@ class Progress {
 
   /** What is known when the connection broke. */
   broken(error: unknown): readonly Outcome[] {
-    const problem: Problem =
-      error instanceof PrepError
-        ? error.problem
-        : { code: 'unexpected', cause: error instanceof Error ? error.message : String(error) };
+    const certain = this.#known.filter((outcome) => outcome?.result === 'done').length;
+    const uncertain = this.#known.filter((outcome) => outcome === undefined).length;
+    const cause = problemOf(error);
+    const problem = cause.code === 'connection-lost' ? { ...cause, certain, uncertain } : cause;
     return this.#changes.map(
       (change, index) => this.#known[index] ?? this.#tell({ change, result: 'unknown', problem }),
     );
@@ -191,6 +197,8 @@ class Progress {
       return { code: 'shell-does-not-start', shell: change.after, said };
     }
     if (change.what === 'login-shell') return this.chsh?.problem() ?? failure(pathOf(change), said);
+    const unsent = change.what === 'entry' ? this.unsent.get(change.path) : undefined;
+    if (unsent !== undefined) return unsent;
     if (status === STALE) return { code: 'stale', path: pathOf(change), found: said };
     return failure(pathOf(change), said);
   }

@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Content } from '../core/facts.ts';
-import { PrepError } from '../core/problem.ts';
+import { printable, printablePath } from '../core/printable.ts';
+import { PrepError, type Problem } from '../core/problem.ts';
 import type { RemotePath } from '../core/remote-path.ts';
 import type { Session } from '../ssh/session.ts';
 import { pathWord } from './shell-text.ts';
@@ -20,26 +21,42 @@ type OnProgress = ((path: RemotePath, sent: number, total: number) => void) | un
 
 /**
  * Sends large and binary contents: by SFTP, and where the account has none raw into `cat` on a channel of
- * its own. What arrives is checked by the script that puts it into place.
- * @throws PrepError, or what the transport raises
+ * its own. What arrives is checked by the script that puts it into place; what did not get there, and why,
+ * is given.
+ * @throws PrepError `connection-lost`
  */
 export async function sendFiles(
   session: Session,
   files: readonly Sending[],
   onProgress: OnProgress,
-): Promise<void> {
+): Promise<ReadonlyMap<RemotePath, Problem>> {
+  const unsent = new Map<RemotePath, Problem>();
   const sftp = await session.sftp();
   try {
     for (const file of files) {
       const source = counted(file, onProgress);
-      if (sftp !== undefined) await sftp.put(source, file.to);
-      else await sendThroughCat(session, file, source);
+      const sent = sftp?.put(source, file.to) ?? sendThroughCat(session, file, source);
+      await sent.catch((error: unknown) => unsent.set(file.path, whyNot(file.path, error)));
     }
+    return unsent;
   } finally {
     // Over our own connection this closes the subsystem, not the session; nobody waits for its goodbye.
     void sftp?.end().catch(() => undefined);
   }
 }
+
+/** @throws PrepError where the connection broke */
+function whyNot(path: RemotePath, error: unknown): Problem {
+  if (error instanceof PrepError && error.problem.code !== 'connection-lost') return error.problem;
+  const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof PrepError || LOST.test(text)) {
+    throw new PrepError({ code: 'connection-lost', certain: 0, uncertain: 0 }, error);
+  }
+  return { code: 'write-failed', path: printablePath(path), said: printable(text) };
+}
+
+/** How ssh2 and its SFTP client say that the connection is gone. */
+const LOST = /ECONN|EPIPE|Unexpected (end|close)|No SFTP connection|Not connected|No response/i;
 
 /** The bytes of a content, counted as they go. */
 function counted({ path, content }: Sending, onProgress: OnProgress): Readable {

@@ -1,6 +1,7 @@
+import { stat } from 'node:fs/promises';
 import { label, type Destination } from '../core/destination.ts';
 import type { Facts, Reading } from '../core/facts.ts';
-import { PrepError } from '../core/problem.ts';
+import { explain, PrepError, problemOf } from '../core/problem.ts';
 import { ShellAccount, prepareProbe } from '../remote/shell-account.ts';
 import type { Access } from '../ssh/authenticate.ts';
 import { connect } from '../ssh/connect.ts';
@@ -36,11 +37,15 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
   const settings = await world.settings(destination);
   const judge = await HostKeyJudge.read(settings, world.prompter);
   const password = new Password(`${settings.label}'s password:`, world.prompter, world.password);
-  const access = accessFor(world, settings, reaching, password);
+  const master = await liveMaster(world, settings);
   const probe = { readings, loginShell: world.wishes.shell };
   const opening = prepareProbe(probe);
-  const banner = (text: string): void => world.observe({ type: 'banner', destination, text });
-  const session = await connect(settings, access, judge, { first: opening.command, banner });
+  const logIn = (): Promise<Session> => {
+    const access = accessFor(world, settings, reaching, password);
+    const banner = (text: string): void => world.observe({ type: 'banner', destination, text });
+    return connect(settings, access, judge, { first: opening.command, banner });
+  };
+  const session = master ?? (await logIn());
   try {
     const { account, facts } = await ShellAccount.open(session, probe, opening);
     const remember = (): Promise<void> => rememberHostKey(world, destination, judge);
@@ -48,6 +53,34 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
   } catch (error) {
     session.close();
     throw error;
+  }
+}
+
+/** A control master that is alive already: then nobody logs in again. One named with -S must be alive. */
+async function liveMaster(
+  { observe }: World,
+  { controlPath, destination, ...settings }: Settings,
+): Promise<Session | undefined> {
+  if (controlPath === undefined) return undefined;
+  const { socket, required } = controlPath;
+  const isSocket = await stat(socket).then(
+    (found) => found.isSocket(),
+    () => false,
+  );
+  if (!isSocket && !required) return undefined;
+  try {
+    const { attach } = await import('../ssh/control-master.ts');
+    const session = await attach(socket, { ...settings, destination });
+    observe({ type: 'note', destination, text: `working over the control master at ${socket}` });
+    return session;
+  } catch (error) {
+    if (required) throw error;
+    observe({
+      type: 'note',
+      destination,
+      text: `${explain(problemOf(error)).sentence}; logging in anew`,
+    });
+    return undefined;
   }
 }
 

@@ -55,7 +55,11 @@ export function beginTrial(world: World, { settings, judge }: Reached, key: Logi
 }
 
 async function shellOf(session: Session): Promise<string> {
-  const timer = setTimeout(() => session.close(), PATIENCE);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    session.close();
+  }, PATIENCE);
   try {
     const channel = await session.exec(COMMAND);
     let said = '';
@@ -65,6 +69,9 @@ async function shellOf(session: Session): Promise<string> {
       const [, shell] = /prep-trial:([^\n]*):/.exec(said) ?? [];
       if (shell !== undefined) return shell;
     }
+    if (late) throw new PrepError({ code: 'no-answer-from-shell', seconds: PATIENCE / 1000 });
+    const { kind } = await channel.exit;
+    if (kind === 'lost') throw new PrepError({ code: 'connection-lost', certain: 0, uncertain: 0 });
     const last = printable(said.trim().split('\n').at(-1) ?? '');
     throw new PrepError({ code: 'no-shell', said: last, sftp: false });
   } finally {

@@ -143,7 +143,7 @@ class Connection {
   readonly sendFirst = (): void => {
     const { first } = this.#options;
     if (first === undefined || this.#first !== undefined || !this.#isOpenSsh) return;
-    const channel = execOn(this.#client, first);
+    const channel = execOn(this.#client, this.#socket, first);
     channel.catch(() => undefined);
     this.#first = { requests: this.#requests, channel };
   };
@@ -252,8 +252,9 @@ class Connection {
   #noServer(cause: string): Problem {
     const { address: host, port } = this.#settings;
     const said = printable(this.#said.toString('latin1').split(/\r?\n/)[0] ?? '').slice(0, 80);
-    if (this.#said.length > 0 || !/^E[A-Z]+$/.test(cause))
-      return { code: 'not-ssh', host, port, said };
+    if (this.#said.length > 0) return { code: 'not-ssh', host, port, said };
+    // As sshd does with too many at once (MaxStartups), and with addresses it has had enough of.
+    if (!/^E[A-Z]+$/.test(cause)) return { code: 'hung-up', during: 'the greeting', said: '' };
     const reasons: Record<string, string> = {
       ECONNREFUSED: 'connection refused',
       EHOSTUNREACH: 'no route to host',
@@ -301,7 +302,7 @@ class Ssh2Session implements Session {
       this.#early = {};
       return early;
     }
-    return execOn(this.#client, command, pty);
+    return execOn(this.#client, this.#socket, command, pty);
   }
 
   async sftp(): Promise<SftpClient | undefined> {
@@ -315,13 +316,18 @@ class Ssh2Session implements Session {
   }
 }
 
-function execOn(client: Client, command: string, pty?: Pty): Promise<Channel> {
+function execOn(client: Client, socket: Socket, command: string, pty?: Pty): Promise<Channel> {
   const options = pty && { pty: { term: pty.term, cols: pty.columns, rows: pty.rows } };
-  return new Promise((resolve, reject) => {
+  return new Promise<Channel>((resolve, reject) => {
     client.exec(command, options ?? {}, (error, channel) => {
       if (error) reject(error);
       else resolve(channelOf(channel));
     });
+  }).catch((error: Error) => {
+    const problem: Problem = socket.writable
+      ? { code: 'no-shell', said: printable(error.message), sftp: false }
+      : { code: 'connection-lost', certain: 0, uncertain: 0 };
+    throw new PrepError(problem, error);
   });
 }
 

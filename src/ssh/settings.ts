@@ -23,6 +23,8 @@ export interface Settings {
   /** Where host keys are looked up; the first is where new ones are remembered. */
   readonly knownHosts: readonly string[];
   readonly hashKnownHosts: boolean;
+  /** The socket of a control master that may be alive, and whether it must be (it was named with -S). */
+  readonly controlPath?: { readonly socket: string; readonly required: boolean };
   /** Milliseconds until a silent host counts as absent. */
   readonly connectTimeout: number;
 }
@@ -33,6 +35,7 @@ export interface SettingsFlags {
   readonly hostKey: HostKeyPolicy;
   readonly knownHosts?: string;
   readonly sshConfig?: string;
+  readonly controlPath?: string;
 }
 
 /** How long a host may stay silent where nobody says otherwise, in milliseconds. */
@@ -64,6 +67,7 @@ export async function resolveSettings(
     hostKeyPolicy: policy(flags.hostKey, first('stricthostkeychecking')),
     knownHosts: flags.knownHosts === undefined ? configured(config, home) : [flags.knownHosts],
     hashKnownHosts: first('hashknownhosts') === 'yes',
+    ...controlPathOf(flags, first('controlpath')),
     connectTimeout: seconds > 0 ? seconds * 1000 : CONNECT_TIMEOUT,
   };
 }
@@ -73,6 +77,15 @@ function policy(flag: HostKeyPolicy, configuredAs: string | undefined): HostKeyP
   if (flag !== 'ask' || configuredAs === undefined) return flag;
   if (configuredAs === 'true' || configuredAs === 'yes') return 'strict';
   return configuredAs === 'ask' ? 'ask' : 'accept-new';
+}
+
+function controlPathOf(
+  { controlPath }: SettingsFlags,
+  configuredAs: string | undefined,
+): Pick<Settings, 'controlPath'> {
+  if (controlPath !== undefined) return { controlPath: { socket: controlPath, required: true } };
+  if (configuredAs === undefined || configuredAs === 'none') return {};
+  return { controlPath: { socket: configuredAs, required: false } };
 }
 
 function configured(config: ReadonlyMap<string, readonly string[]>, home: string): string[] {

@@ -32,6 +32,7 @@ const SAMPLES: Samples = {
   'host-key-declined': { code: 'host-key-declined', host: BAD },
   'host-key-changed': { code: 'host-key-changed', ...hostKey },
   'host-key-revoked': { code: 'host-key-revoked', ...hostKey },
+  'master-dead': { code: 'master-dead', socket: '/tmp/cm', said: 'No such file or directory' },
   'wrong-password': { code: 'wrong-password', tries: 3 },
   'password-not-offered': { code: 'password-not-offered', offers: [BAD], keyTried: true },
   'hung-up': { code: 'hung-up', during: 'login', said: BAD },

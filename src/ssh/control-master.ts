@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import { PrepError } from '../core/problem.ts';
+import { printable } from '../core/printable.ts';
+import type { Channel, Exit, Pty, Session } from './session.ts';
+import type { Settings } from './settings.ts';
+
+/** How long a master may take to say that it is alive, in milliseconds. */
+const PATIENCE = 5000;
+
+/**
+ * A session over a control master that somebody else opened (ssh_config(5), ControlMaster). Nobody logs
+ * in again: each channel is one `ssh -S SOCK` child.
+ * @throws PrepError `master-dead` where nothing answers on the socket
+ */
+export async function attach(socket: string, settings: Settings): Promise<Session> {
+  const state = await masterState(socket, settings);
+  if (state !== undefined) throw new PrepError({ code: 'master-dead', socket, said: state });
+  return {
+    label: settings.label,
+    login: 'none',
+    exec: (command, pty) => Promise.resolve(channelOver(socket, settings, command, pty)),
+    // Contents that do not fit into a script go through `cat` on a channel of their own.
+    sftp: () => Promise.resolve(undefined),
+    // The master is not ours to end.
+    close: () => undefined,
+  };
+}
+
+/** What is wrong with a master; undefined where it is alive. A stale socket is never waited for. */
+async function masterState(socket: string, settings: Settings): Promise<string | undefined> {
+  const child = spawn('ssh', [...master(socket, settings), '-O', 'check', '--', settings.address], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: PATIENCE,
+  });
+  let said = '';
+  child.stderr.on('data', (data: Buffer) => (said += data.toString('utf8')));
+  const status = await new Promise<number | null>((resolve) => {
+    child.on('close', resolve).on('error', () => resolve(null));
+  });
+  return status === 0 ? undefined : printable(said.trim().split('\n').at(-1) ?? '');
+}
+
+/** A dead socket must not make ssh dial anew: with `ProxyCommand=false` it cannot. */
+function master(socket: string, { user, port }: Settings): string[] {
+  return [
+    ...['-F', 'none', '-S', socket, '-o', 'ControlMaster=no', '-o', 'ProxyCommand=false'],
+    ...['-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR', '-l', user, '-p', String(port)],
+  ];
+}
+
+function channelOver(socket: string, settings: Settings, command: string, pty?: Pty): Channel {
+  const terminal = pty === undefined ? '-T' : '-tt';
+  const child = spawn(
+    'ssh',
+    [...master(socket, settings), terminal, '--', settings.address, command],
+    {
+      env: { ...process.env, ...(pty !== undefined && { TERM: pty.term }) },
+    },
+  );
+  const exit = new Promise<Exit>((resolve) => {
+    child.on('error', () => resolve({ kind: 'lost' }));
+    // ssh(1) ends with 255 when the connection broke.
+    child.on('close', (status) =>
+      resolve(status === null || status === 255 ? { kind: 'lost' } : { kind: 'status', status }),
+    );
+  });
+  return {
+    stdin: child.stdin,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    exit,
+    close: () => child.kill(),
+  };
+}
