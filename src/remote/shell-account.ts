@@ -1,6 +1,6 @@
 import type { Outcome } from '../core/event.ts';
-import type { Facts, Reading } from '../core/facts.ts';
-import type { Change, EntryChange, LoginShellChange } from '../core/plan.ts';
+import { sameContent, type Facts, type Reading } from '../core/facts.ts';
+import type { Change, LoginShellChange } from '../core/plan.ts';
 import { printablePath } from '../core/printable.ts';
 import { problemOf, type Problem } from '../core/problem.ts';
 import type { RemotePath } from '../core/remote-path.ts';
@@ -103,11 +103,14 @@ export class ShellAccount implements Account {
   ): Promise<ReadonlyMap<RemotePath, Problem>> {
     const files: Sending[] = [];
     for (const [index, change] of changes.entries()) {
-      const content =
-        change.what === 'entry' && change.after.kind === 'file' ? change.after.content : undefined;
-      if (content === undefined || content.keptAt !== undefined) continue;
+      if (change.what !== 'entry' || change.after.kind !== 'file') continue;
+      const { before, path } = change;
+      const { content } = change.after;
+      // Mode or time alone.
+      if (before.kind === 'file' && sameContent(before.content, content)) continue;
+      if (content.keptAt !== undefined) continue;
       if (content.bytes !== undefined && inline(content.bytes)) continue;
-      files.push({ path: (change as EntryChange).path, content, to: sentTo(run, index + 1) });
+      files.push({ path, content, to: sentTo(run, index + 1) });
     }
     if (files.length === 0) return new Map();
     const folder = runFolder(run);
