@@ -12,7 +12,7 @@ import { answeringSafely, unattended } from './core/unattended.ts';
 import { givenPassword } from './local/password.ts';
 import type { Preparation } from './run/prepare.ts';
 import type { World } from './run/world.ts';
-import { resolveSettings } from './ssh/settings.ts';
+import { resolveSettings, type SettingsFlags } from './ssh/settings.ts';
 import type { View } from './terminal/view.ts';
 
 /** The package's own dotfiles: beside dist/, where this is built to. */
@@ -124,10 +124,17 @@ function worldOf(
     ...(password !== undefined && { password }),
     observe: view.observe,
     settings: (destination) => resolveSettings(destination, options, home),
+    hopSettings: (hop, before) => resolveSettings(hop, hopFlags(options, before), home),
     home,
     packageDotfiles: DOTFILES,
     now: () => new Date(),
   };
+}
+
+/** The port and the control path are the destination's alone. */
+function hopFlags(options: Options, jump: readonly Destination[]): SettingsFlags {
+  const { port: _, controlPath: __, ...flags } = options;
+  return { ...flags, jump };
 }
 
 /** Where nobody sits at a terminal, nobody is asked; where nobody looks at one, lines are plain. */
@@ -164,7 +171,6 @@ function interrupted(terminal: Terminal): void {
 /** Flags whose work is not part of this version say so, instead of being ignored. */
 function refuseWhatIsMissing(options: Options): void {
   const missing: readonly (readonly [boolean, string])[] = [
-    [options.jump.length > 0, '--jump'],
     [options.hosts !== undefined, '--hosts'],
     [options.samePassword, '--same-password'],
     [options.newPasswordFile !== undefined, '--new-password-file'],

@@ -74,6 +74,7 @@ export async function prepare(
     return await proven(world, agreed, reached, done, trial);
   } finally {
     reached.account.close();
+    reached.way.close();
   }
 }
 

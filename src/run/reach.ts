@@ -10,6 +10,7 @@ import type { LoginKey } from '../ssh/login-key.ts';
 import { Password } from '../ssh/password.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Settings } from '../ssh/settings.ts';
+import { wayTo, type Way } from './route.ts';
 import type { World } from './world.ts';
 
 /** An account that prep has logged in to, and what it read there. */
@@ -20,6 +21,7 @@ export interface Reached {
   readonly session: Session;
   readonly account: ShellAccount;
   readonly facts: Facts;
+  readonly way: Way;
   /** What can be undone on this machine is done only now that the run is known to be a real one. */
   readonly remember: () => Promise<void>;
 }
@@ -37,21 +39,29 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
   const settings = await world.settings(destination);
   const judge = await HostKeyJudge.read(settings, world.prompter);
   const password = new Password(`${settings.label}'s password:`, world.prompter, world.password);
+  const way = wayTo(world, settings);
   const master = await liveMaster(world, settings);
   const probe = { readings, loginShell: world.wishes.shell };
   const opening = prepareProbe(probe);
   const logIn = (): Promise<Session> => {
     const access = accessFor(world, settings, reaching, password);
     const banner = (text: string): void => world.observe({ type: 'banner', destination, text });
-    return connect(settings, access, judge, { first: opening.command, banner });
+    return connect(settings, access, judge, { first: opening.command, banner, route: way.route });
   };
-  const session = master ?? (await logIn());
+  const session = await Promise.resolve(master ?? logIn()).catch((error: unknown) => {
+    way.close();
+    throw error;
+  });
   try {
     const { account, facts } = await ShellAccount.open(session, probe, opening);
-    const remember = (): Promise<void> => rememberHostKey(world, destination, judge);
-    return { settings, judge, password, session, account, facts, remember };
+    const remember = async (): Promise<void> => {
+      await way.remember();
+      await rememberHostKey(world, destination, judge);
+    };
+    return { settings, judge, password, session, account, facts, way, remember };
   } catch (error) {
     session.close();
+    way.close();
     throw error;
   }
 }

@@ -48,6 +48,7 @@ export async function undo(world: World, destination: Destination): Promise<Repo
     return reportOf(agreed, done, 'not tried');
   } finally {
     reached.account.close();
+    reached.way.close();
   }
 }
 

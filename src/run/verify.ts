@@ -28,7 +28,7 @@ const PATIENCE = 30_000;
  * Dials for a trial login while the account is still being changed. Only logging in waits: sshd reads
  * the passwd entry at the first login request, so an earlier one would prove the old login shell.
  */
-export function beginTrial(world: World, { settings, judge }: Reached, key: LoginKey): Trial {
+export function beginTrial(world: World, { settings, judge, way }: Reached, key: LoginKey): Trial {
   let open = (): void => undefined;
   const loginWhen = new Promise<void>((resolve) => (open = resolve));
   const giveUp = new AbortController();
@@ -40,7 +40,12 @@ export function beginTrial(world: World, { settings, judge }: Reached, key: Logi
     });
   const access = { user: settings.user, keys: [key], prompter: world.prompter, note: text };
   const dial = (): Promise<Session> =>
-    connect(settings, access, judge, { first: COMMAND, loginWhen, signal: giveUp.signal });
+    connect(settings, access, judge, {
+      route: way.route,
+      first: COMMAND,
+      loginWhen,
+      signal: giveUp.signal,
+    });
   const session = dial();
   let lost = false;
   session.catch(() => (lost = true));

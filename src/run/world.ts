@@ -27,6 +27,8 @@ export interface World {
   readonly observe: Observer;
   /** A destination resolved through ssh_config and flags; asking ssh may have begun before anyone wants to know. */
   readonly settings: (destination: Destination) => Promise<Settings>;
+  /** A jump host resolved, which itself is reached over the hosts `before` it. */
+  readonly hopSettings: (hop: Destination, before: readonly Destination[]) => Promise<Settings>;
   /** The user's home directory on this machine. */
   readonly home: string;
   /** The package's own dotfiles. */

@@ -1,17 +1,13 @@
-import { connect as dial, type Socket } from 'node:net';
-import {
-  Client,
-  type ClientChannel,
-  type ClientErrorExtensions,
-  type ServerHostKeyAlgorithm,
-} from 'ssh2';
-import type SftpClient from 'ssh2-sftp-client';
+import type { Duplex, Readable } from 'node:stream';
+import { Client, type ClientErrorExtensions, type ServerHostKeyAlgorithm } from 'ssh2';
 import { printable, printableLines } from '../core/printable.ts';
 import { PrepError, type Problem } from '../core/problem.ts';
 import { Login, type Access } from './authenticate.ts';
 import type { HostKeyJudge } from './host-key.ts';
-import type { Channel, Exit, Pty, Session } from './session.ts';
+import { directly, type Route } from './route.ts';
+import type { Channel } from './session.ts';
 import type { Settings } from './settings.ts';
+import { execOn, Ssh2Session } from './ssh2-session.ts';
 
 /** What a connection is for, besides getting in. */
 export interface ConnectOptions {
@@ -25,6 +21,8 @@ export interface ConnectOptions {
   readonly loginWhen?: Promise<unknown>;
   /** Gives up at once when aborted. */
   readonly signal?: AbortSignal;
+  /** How to get there; straight, if not given. */
+  readonly route?: Route;
   /** What the server says before login, made harmless. */
   readonly banner?: (text: string) => void;
 }
@@ -48,27 +46,38 @@ export async function connect(
   access: Access,
   judge: HostKeyJudge,
   options: ConnectOptions = {},
-): Promise<Session> {
+): Promise<Ssh2Session> {
   let connection: Connection | undefined;
   const login = new Login(access, () => connection?.sendFirst());
-  for (let count = 1; ; count++) {
-    const progress = login.progress;
-    connection = new Connection(
-      settings,
-      access,
-      judge,
-      login,
-      count === 1 ? options : rest(options),
-    );
-    try {
-      return await connection.open();
-    } catch (error) {
-      if (!(error instanceof PrepError) || error.problem.code !== 'hung-up') throw error;
-      if (login.progress === progress || count === CONNECTIONS) throw error;
-      if (!login.mayGoOn(error.problem.said)) throw error;
-      access.note('the server hung up; connecting again');
+  const question = askMeanwhile(login, access, judge);
+  try {
+    for (let count = 1; ; count++) {
+      const progress = login.progress;
+      const wire = await (options.route ?? directly)(settings);
+      const now = count === 1 ? options : rest(options);
+      connection = new Connection(settings, access, judge, login, { ...now, wire });
+      try {
+        return await connection.open();
+      } catch (error) {
+        if (!(error instanceof PrepError) || error.problem.code !== 'hung-up') throw error;
+        if (login.progress === progress || count === CONNECTIONS) throw error;
+        if (!login.mayGoOn(error.problem.said)) throw error;
+        access.note('the server hung up; connecting again');
+      }
     }
+  } catch (error) {
+    question.abort(error);
+    throw error;
   }
+}
+
+/** A password that will surely be asked for is asked for while the connection comes about; `abort` withdraws the question. */
+function askMeanwhile(login: Login, { password }: Access, judge: HostKeyJudge): AbortController {
+  const withdrawn = new AbortController();
+  if (login.startsWithPassword && judge.expectsNoQuestion) {
+    password?.obtain(undefined, withdrawn.signal).catch(() => undefined);
+  }
+  return withdrawn;
 }
 
 function rest(options: ConnectOptions): ConnectOptions {
@@ -76,7 +85,12 @@ function rest(options: ConnectOptions): ConnectOptions {
   return others;
 }
 
-/** One TCP connection on its way to being a session. */
+/** What one connection is made of, besides. */
+interface Wired extends ConnectOptions {
+  readonly wire: Duplex;
+}
+
+/** One connection on its way to being a session. */
 class Connection {
   readonly #settings: Settings;
   readonly #access: Access;
@@ -84,7 +98,7 @@ class Connection {
   readonly #login: Login;
   readonly #options: ConnectOptions;
   readonly #client = new Client();
-  readonly #socket: Socket;
+  readonly #wire: Duplex;
   #said = Buffer.alloc(0);
   #phase: 'dialling' | 'key exchange' | 'login' | 'open' = 'dialling';
   #timer: NodeJS.Timeout | undefined;
@@ -98,22 +112,21 @@ class Connection {
     access: Access,
     judge: HostKeyJudge,
     login: Login,
-    options: ConnectOptions,
+    { wire, ...options }: Wired,
   ) {
     this.#settings = settings;
     this.#access = access;
     this.#judge = judge;
     this.#login = login;
     this.#options = options;
-    // ssh2 leaves Nagle's algorithm on, which makes most of its packets wait for an acknowledgement.
-    this.#socket = dial({ host: settings.address, port: settings.port, noDelay: true });
+    this.#wire = wire;
   }
 
-  open(): Promise<Session> {
+  open(): Promise<Ssh2Session> {
     return new Promise((resolve, reject) => {
       this.#fail = (error): void => {
         this.#patience(0);
-        this.#socket.destroy();
+        this.#wire.destroy();
         reject(error);
       };
       this.#login.onFailure = this.#broken;
@@ -124,7 +137,7 @@ class Connection {
       });
       this.#patience(this.#settings.connectTimeout);
       this.#client.connect({
-        sock: this.#socket,
+        sock: this.#wire as Readable,
         username: this.#settings.user,
         readyTimeout: 0,
         keepaliveInterval: KEEPALIVE,
@@ -143,7 +156,7 @@ class Connection {
   readonly sendFirst = (): void => {
     const { first } = this.#options;
     if (first === undefined || this.#first !== undefined || !this.#isOpenSsh) return;
-    const channel = execOn(this.#client, this.#socket, first);
+    const channel = execOn(this.#client, this.#wire, first);
     channel.catch(() => undefined);
     this.#first = { requests: this.#requests, channel };
   };
@@ -152,8 +165,8 @@ class Connection {
     return /(^|\n)SSH-2\.0-OpenSSH_/.test(this.#said.toString('latin1'));
   }
 
-  #listen(resolve: (session: Session) => void): void {
-    this.#socket.on('data', this.#heard);
+  #listen(resolve: (session: Ssh2Session) => void): void {
+    this.#wire.on('data', this.#heard);
     this.#client
       .on('handshake', () => {
         if (this.#phase === 'open') return;
@@ -164,7 +177,7 @@ class Connection {
       .on('ready', () => {
         this.#phase = 'open';
         this.#patience(0);
-        this.#socket.off('data', this.#heard);
+        this.#wire.off('data', this.#heard);
         this.#access.note(`logged in with ${this.#login.login} over one connection`);
         resolve(this.#session());
       })
@@ -185,7 +198,7 @@ class Connection {
   #patience(milliseconds: number): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (milliseconds === 0 || this.#phase === 'open' || this.#socket.destroyed) return;
+    if (milliseconds === 0 || this.#phase === 'open' || this.#wire.destroyed) return;
     const { address: host, port } = this.#settings;
     this.#timer = setTimeout(() => {
       this.#fail(new PrepError({ code: 'no-answer', host, port, seconds: milliseconds / 1000 }));
@@ -212,7 +225,7 @@ class Connection {
     ready
       .then(() => this.#login.next(left, partial))
       .then((method) => {
-        if (this.#socket.destroyed) return this.#broken(new Error('closed'));
+        if (this.#wire.destroyed) return this.#broken(new Error('closed'));
         this.#requests++;
         this.#patience(LOGIN_PATIENCE);
         next(method);
@@ -245,7 +258,7 @@ class Connection {
     const during = this.#phase === 'key exchange' ? 'the key exchange' : 'login';
     const said =
       this.#disconnect ||
-      (/close|lost|reset/i.test(`${error.message}${code}`) ? '' : error.message);
+      (/close|lost|reset|EPIPE/i.test(`${error.message}${code}`) ? '' : error.message);
     return { code: 'hung-up', during, said };
   }
 
@@ -265,85 +278,11 @@ class Connection {
     return { code: 'cannot-connect', host, port, cause: reasons[cause] ?? cause };
   }
 
-  #session(): Session {
+  #session(): Ssh2Session {
     const early = this.#first?.requests === this.#requests ? this.#first.channel : undefined;
-    return new Ssh2Session(this.#settings.label, this.#login.login, this.#client, this.#socket, {
+    return new Ssh2Session(this.#settings.label, this.#login.login, this.#client, this.#wire, {
       command: this.#options.first,
       channel: early,
     });
   }
-}
-
-/** A session over ssh2. */
-class Ssh2Session implements Session {
-  readonly label: string;
-  readonly login: Session['login'];
-  readonly #client: Client;
-  readonly #socket: Socket;
-  #early: { command?: string | undefined; channel?: Promise<Channel> | undefined };
-
-  constructor(
-    name: string,
-    login: Session['login'],
-    client: Client,
-    socket: Socket,
-    early: { command?: string | undefined; channel?: Promise<Channel> | undefined },
-  ) {
-    this.label = name;
-    this.login = login;
-    this.#client = client;
-    this.#socket = socket;
-    this.#early = early;
-  }
-
-  async exec(command: string, pty?: Pty): Promise<Channel> {
-    const { command: first, channel: early } = this.#early;
-    if (early !== undefined && pty === undefined && command === first) {
-      this.#early = {};
-      return early;
-    }
-    return execOn(this.#client, this.#socket, command, pty);
-  }
-
-  async sftp(): Promise<SftpClient | undefined> {
-    const { sharedSftp } = await import('./sftp.ts');
-    return sharedSftp(this.#client);
-  }
-
-  close(): void {
-    this.#client.removeAllListeners('error').on('error', () => undefined);
-    this.#socket.destroy();
-  }
-}
-
-function execOn(client: Client, socket: Socket, command: string, pty?: Pty): Promise<Channel> {
-  const options = pty && { pty: { term: pty.term, cols: pty.columns, rows: pty.rows } };
-  return new Promise<Channel>((resolve, reject) => {
-    client.exec(command, options ?? {}, (error, channel) => {
-      if (error) reject(error);
-      else resolve(channelOf(channel));
-    });
-  }).catch((error: Error) => {
-    const problem: Problem = socket.writable
-      ? { code: 'no-shell', said: printable(error.message), sftp: false }
-      : { code: 'connection-lost', certain: 0, uncertain: 0 };
-    throw new PrepError(problem, error);
-  });
-}
-
-function channelOf(channel: ClientChannel): Channel {
-  // stream 'close' without 'exit' is a broken connection, never success.
-  let exit: Exit = { kind: 'lost' };
-  channel.on('exit', (status: number | null, signal?: string) => {
-    exit = status === null ? { kind: 'signal', signal: signal ?? '' } : { kind: 'status', status };
-  });
-  const ended = new Promise<Exit>((resolve) => channel.once('close', () => resolve(exit)));
-  channel.on('error', () => undefined);
-  return {
-    stdin: channel,
-    stdout: channel,
-    stderr: channel.stderr,
-    exit: ended,
-    close: () => channel.close(),
-  };
 }

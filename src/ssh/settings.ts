@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { label, type Destination } from '../core/destination.ts';
+import { label, parseDestination, type Destination } from '../core/destination.ts';
 import { PrepError } from '../core/problem.ts';
 
 /** How unknown host keys are treated; a changed one is refused whatever this says. */
@@ -23,6 +23,12 @@ export interface Settings {
   /** Where host keys are looked up; the first is where new ones are remembered. */
   readonly knownHosts: readonly string[];
   readonly hashKnownHosts: boolean;
+  /** The hosts to go through, in order; they are resolved in turn. */
+  readonly jump: readonly Destination[];
+  /** A command to go through instead. */
+  readonly proxyCommand?: string;
+  /** Private keys that ssh_config names for this host; OpenSSH's default ones are not among them. */
+  readonly identityFiles: readonly string[];
   /** The socket of a control master that may be alive, and whether it must be (it was named with -S). */
   readonly controlPath?: { readonly socket: string; readonly required: boolean };
   /** Milliseconds until a silent host counts as absent. */
@@ -36,6 +42,7 @@ export interface SettingsFlags {
   readonly knownHosts?: string;
   readonly sshConfig?: string;
   readonly controlPath?: string;
+  readonly jump?: readonly Destination[];
 }
 
 /** How long a host may stay silent where nobody says otherwise, in milliseconds. */
@@ -67,6 +74,10 @@ export async function resolveSettings(
     hostKeyPolicy: policy(flags.hostKey, first('stricthostkeychecking')),
     knownHosts: flags.knownHosts === undefined ? configured(config, home) : [flags.knownHosts],
     hashKnownHosts: first('hashknownhosts') === 'yes',
+    ...wayThere(flags, first('proxyjump'), first('proxycommand')),
+    identityFiles: (config.get('identityfile') ?? [])
+      .filter((file) => !DEFAULT_IDENTITY.test(file))
+      .map((file) => inHome(file, home)),
     ...controlPathOf(flags, first('controlpath')),
     connectTimeout: seconds > 0 ? seconds * 1000 : CONNECT_TIMEOUT,
   };
@@ -77,6 +88,22 @@ function policy(flag: HostKeyPolicy, configuredAs: string | undefined): HostKeyP
   if (flag !== 'ask' || configuredAs === undefined) return flag;
   if (configuredAs === 'true' || configuredAs === 'yes') return 'strict';
   return configuredAs === 'ask' ? 'ask' : 'accept-new';
+}
+
+/** What OpenSSH tries where no IdentityFile is configured. */
+const DEFAULT_IDENTITY = /^~\/\.ssh\/id_(rsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss|dsa)$/;
+
+function wayThere(
+  { jump = [] }: SettingsFlags,
+  proxyJump: string | undefined,
+  proxyCommand: string | undefined,
+): Pick<Settings, 'jump' | 'proxyCommand'> {
+  if (jump.length > 0) return { jump };
+  if (proxyJump !== undefined && proxyJump !== 'none') {
+    return { jump: proxyJump.split(',').map(parseDestination) };
+  }
+  if (proxyCommand === undefined || proxyCommand === 'none') return { jump: [] };
+  return { jump: [], proxyCommand };
 }
 
 function controlPathOf(

@@ -1,0 +1,114 @@
+import type { Duplex } from 'node:stream';
+import type { Destination } from '../core/destination.ts';
+import { candidateKeys, readPublicKey } from '../local/keys.ts';
+import { connect } from '../ssh/connect.ts';
+import { HostKeyJudge } from '../ssh/host-key.ts';
+import { LoginKey } from '../ssh/login-key.ts';
+import { Password } from '../ssh/password.ts';
+import { directly, throughCommand, type Route } from '../ssh/route.ts';
+import type { Ssh2Session } from '../ssh/ssh2-session.ts';
+import type { Settings } from '../ssh/settings.ts';
+import type { World } from './world.ts';
+
+/** More than these would use up a server's patience (MaxAuthTries is 6 by default). */
+const KEYS = 3;
+
+/** A way to a host that may lead over others. */
+export interface Way {
+  readonly route: Route;
+  /** Remembers the host keys of the hosts on the way that were accepted for the first time. */
+  remember(): Promise<void>;
+  /** Hangs up on the hosts on the way. */
+  close(): void;
+}
+
+/**
+ * How to reach a host: straight, through ProxyCommand, or over jump hosts. Each hop is a login of its
+ * own, with its own host key and its own password asked under its own name; it is made once, and every
+ * connection to the host goes over it.
+ */
+export function wayTo(world: World, settings: Settings): Way {
+  const nothing = { remember: () => Promise.resolve(), close: () => undefined };
+  if (settings.proxyCommand !== undefined) {
+    return { route: throughCommand(settings.proxyCommand), ...nothing };
+  }
+  const last = settings.jump.at(-1);
+  if (last === undefined) return { route: directly, ...nothing };
+  return overHop(world, last, settings.jump.slice(0, -1));
+}
+
+function overHop(world: World, hop: Destination, before: readonly Destination[]): Way {
+  let reached: Promise<Hop> | undefined;
+  return {
+    route: async ({ address, port }: Settings): Promise<Duplex> => {
+      reached ??= reachHop(world, hop, before);
+      return (await reached).session.forward(address, port);
+    },
+    remember: async () => {
+      const there = await reached;
+      await there?.way.remember();
+      await there?.judge.remember();
+    },
+    close: () => {
+      reached?.then(closeHop).catch(() => undefined);
+    },
+  };
+}
+
+interface Hop {
+  readonly session: Ssh2Session;
+  readonly judge: HostKeyJudge;
+  readonly way: Way;
+}
+
+function closeHop({ session, way }: Hop): void {
+  session.close();
+  way.close();
+}
+
+async function reachHop(
+  world: World,
+  hop: Destination,
+  before: readonly Destination[],
+): Promise<Hop> {
+  const settings = await world.hopSettings(hop, before);
+  const way = wayTo(world, settings);
+  const judge = await HostKeyJudge.read(settings, world.prompter);
+  const note = (text: string): void =>
+    world.observe({ type: 'note', destination: hop, text: `jump host: ${text}` });
+  const access = {
+    user: settings.user,
+    keys: await hopKeys(world, settings),
+    password: new Password(`${settings.label}'s password:`, world.prompter),
+    prompter: world.prompter,
+    note,
+  };
+  const session = await connect(settings, access, judge, { route: way.route });
+  return { session, judge, way };
+}
+
+/** The keys that may let the user in: those that ssh_config names for the host, else the newest of the user's own. */
+async function hopKeys(world: World, { identityFiles }: Settings): Promise<readonly LoginKey[]> {
+  return (await configuredKeys(world, identityFiles)).slice(0, KEYS);
+}
+
+async function configuredKeys(
+  world: World,
+  files: readonly string[],
+): Promise<readonly LoginKey[]> {
+  const agent = process.env['SSH_AUTH_SOCK'] ?? '';
+  const named = await Promise.all(
+    files.map((file) => readPublicKey(file, world.home).catch(() => undefined)),
+  );
+  const found = named.filter((key) => key !== undefined);
+  const keys = found.length > 0 ? found : await candidateKeys(world.home);
+  return keys
+    .map(
+      ({ key, privateFile }) =>
+        new LoginKey(key, {
+          ...(privateFile !== undefined && { file: privateFile }),
+          ...(agent !== '' && { agent }),
+        }),
+    )
+    .filter(({ usable }) => usable);
+}

@@ -1,0 +1,92 @@
+import type { Duplex } from 'node:stream';
+import type { Client, ClientChannel } from 'ssh2';
+import type SftpClient from 'ssh2-sftp-client';
+import { printable } from '../core/printable.ts';
+import { PrepError, type Problem } from '../core/problem.ts';
+import type { Channel, Exit, Pty, Session } from './session.ts';
+
+/** A session over ssh2. */
+export class Ssh2Session implements Session {
+  readonly label: string;
+  readonly login: Session['login'];
+  readonly #client: Client;
+  readonly #wire: Duplex;
+  #early: { command?: string | undefined; channel?: Promise<Channel> | undefined };
+
+  constructor(
+    name: string,
+    login: Session['login'],
+    client: Client,
+    wire: Duplex,
+    early: { command?: string | undefined; channel?: Promise<Channel> | undefined },
+  ) {
+    this.label = name;
+    this.login = login;
+    this.#client = client;
+    this.#wire = wire;
+    this.#early = early;
+  }
+
+  async exec(command: string, pty?: Pty): Promise<Channel> {
+    const { command: first, channel: early } = this.#early;
+    if (early !== undefined && pty === undefined && command === first) {
+      this.#early = {};
+      return early;
+    }
+    return execOn(this.#client, this.#wire, command, pty);
+  }
+
+  async sftp(): Promise<SftpClient | undefined> {
+    const { sharedSftp } = await import('./sftp.ts');
+    return sharedSftp(this.#client);
+  }
+
+  /** A connection from there to another host, as `ssh -W` makes it. @throws PrepError `cannot-connect` */
+  forward(host: string, port: number): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      this.#client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
+        if (!error) return resolve(channel);
+        const cause = `from ${this.label}: ${printable(error.message)}`;
+        reject(new PrepError({ code: 'cannot-connect', host, port, cause }, error));
+      });
+    });
+  }
+
+  close(): void {
+    this.#client.removeAllListeners('error').on('error', () => undefined);
+    this.#wire.destroy();
+  }
+}
+
+/** Runs a command on a connection. @throws PrepError `no-shell`, `connection-lost` */
+export function execOn(client: Client, wire: Duplex, command: string, pty?: Pty): Promise<Channel> {
+  const options = pty && { pty: { term: pty.term, cols: pty.columns, rows: pty.rows } };
+  return new Promise<Channel>((resolve, reject) => {
+    client.exec(command, options ?? {}, (error, channel) => {
+      if (error) reject(error);
+      else resolve(channelOf(channel));
+    });
+  }).catch((error: Error) => {
+    const problem: Problem = wire.writable
+      ? { code: 'no-shell', said: printable(error.message), sftp: false }
+      : { code: 'connection-lost', certain: 0, uncertain: 0 };
+    throw new PrepError(problem, error);
+  });
+}
+
+function channelOf(channel: ClientChannel): Channel {
+  // stream 'close' without 'exit' is a broken connection, never success.
+  let exit: Exit = { kind: 'lost' };
+  channel.on('exit', (status: number | null, signal?: string) => {
+    exit = status === null ? { kind: 'signal', signal: signal ?? '' } : { kind: 'status', status };
+  });
+  const ended = new Promise<Exit>((resolve) => channel.once('close', () => resolve(exit)));
+  channel.on('error', () => undefined);
+  return {
+    stdin: channel,
+    stdout: channel,
+    stderr: channel.stderr,
+    exit: ended,
+    close: () => channel.close(),
+  };
+}
