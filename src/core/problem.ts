@@ -209,7 +209,9 @@ function words(p: Problem): Words {
       ];
     case 'connection-lost':
       return [
-        `the connection broke; ${p.certain} changes are certain, ${p.uncertain} are not`,
+        p.certain + p.uncertain === 0
+          ? 'the connection broke'
+          : `the connection broke; ${p.certain} changes are certain, ${p.uncertain} are not`,
         'run prep again: it does only what is missing',
       ];
     case 'stale':

@@ -47,6 +47,10 @@ export async function sendFiles(
 
 /** @throws PrepError where the connection broke */
 function whyNot(path: RemotePath, error: unknown): Problem {
+  if (error instanceof PrepError && error.problem.code === 'no-shell') {
+    // The server allows no further channel (MaxSessions).
+    return { code: 'write-failed', path: printablePath(path), said: error.problem.said };
+  }
   if (error instanceof PrepError && error.problem.code !== 'connection-lost') return error.problem;
   const text = error instanceof Error ? error.message : String(error);
   if (error instanceof PrepError || LOST.test(text)) {

@@ -18,8 +18,8 @@ export interface Trial {
   cancel(): void;
 }
 
-/** Frames the answer, in case a start-up file talks. Every login shell runs this. */
-const COMMAND = 'echo prep-trial:$SHELL:';
+/** Marks the answer, in case a start-up file talks. Every login shell runs this; tcsh would take a colon behind the name amiss. */
+const COMMAND = 'echo prep-trial:$SHELL';
 
 /** How long a login shell may take over that, in milliseconds. */
 const PATIENCE = 30_000;
@@ -71,7 +71,7 @@ async function shellOf(session: Session): Promise<string> {
     channel.stderr.resume();
     for await (const data of channel.stdout) {
       said += String(data);
-      const [, shell] = /prep-trial:([^\n]*):/.exec(said) ?? [];
+      const [, shell] = /prep-trial:([^\r\n]*)\r?\n/.exec(said) ?? [];
       if (shell !== undefined) return shell;
     }
     if (late) throw new PrepError({ code: 'no-answer-from-shell', seconds: PATIENCE / 1000 });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
@@ -6,6 +7,8 @@ import { useSshd } from '../support/stage.ts';
 const QUICK = ['--only', 'ssh-dir,authorized-keys'];
 
 describeSshd('a login that the server makes hard', () => {
+  const inAnyShell = useSshd();
+
   describe('one try a connection (MaxAuthTries 1)', () => {
     const stage = useSshd({ config: ['MaxAuthTries 1'] });
 
@@ -51,6 +54,32 @@ describeSshd('a login that the server makes hard', () => {
       expect(run.status, run.stderr).toBe(0);
     });
   });
+
+  describe('one channel a connection (MaxSessions 1)', () => {
+    const stage = useSshd({ config: ['MaxSessions 1'] });
+
+    test('a file that needs a channel of its own keeps no other change from being made', async () => {
+      const visit = stage.visit({
+        laptop: { files: { 'set/.zshrc': ':\n', 'set/blob': Uint8Array.of(0, 1, 2) } },
+      });
+      const dotfiles = ['--dotfiles', visit.laptop.path('set'), '--skip', 'login-shell'];
+      const run = await visit.prep(dotfiles, { password: true });
+      expect(run).toMatchObject({ status: 1 });
+      expect(run.stderr + run.stdout).toMatch(/blob could not be written \(.*open failed/);
+      expect(visit.authorizedKeys).toBe(visit.keyLine);
+      expect(visit.account.read('.zshrc')).toBe(':\n');
+    });
+  });
+
+  test.each(['/bin/tcsh', '/bin/dash', '/usr/bin/fish', '/bin/rbash'])(
+    'the trial login is understood by %s',
+    async (shell) => {
+      if (!existsSync(shell)) return;
+      const visit = inAnyShell.visit({ account: { shell } });
+      const run = await visit.prep([...QUICK, '--json'], { password: true });
+      expect(run.events.at(-1)).toMatchObject({ accounts: [{ verified: true }] });
+    },
+  );
 
   describe('no patience with those who do not log in (LoginGraceTime 3)', () => {
     const stage = useSshd({ config: ['LoginGraceTime 3'] });
