@@ -17,6 +17,7 @@ const HOST = /^[^\s@/[\]:-][^\s@/[\]:]*$/;
 export function parseDestination(text: string): Destination {
   const bad = (): PrepError => new PrepError({ code: 'bad-destination', text });
   const url = /^ssh:\/\/(.*?)\/?$/i.exec(text);
+  if (!url && /^[a-z]+:\/\//i.test(text)) throw bad();
   const rest = url ? url[1]! : text;
   const at = rest.lastIndexOf('@');
   const user = at >= 0 ? (url ? decodeUser(rest.slice(0, at)) : rest.slice(0, at)) : undefined;

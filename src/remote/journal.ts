@@ -62,7 +62,8 @@ export function readJournal(text: string, run: string): readonly JournalLine[] {
 
 function parseLine(line: string): JournalLine | undefined {
   try {
-    return JSON.parse(line) as JournalLine;
+    const read = JSON.parse(line) as Partial<JournalLine> | null;
+    return read?.change === undefined ? undefined : (read as JournalLine);
   } catch {
     return undefined;
   }
