@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } from 'node:fs';
-import { join } from 'node:path';
 
 /** What stands at one path of a tree. */
 export interface TreeEntry {
@@ -40,15 +39,22 @@ export function shapeOf(tree: Tree): Record<string, Omit<TreeEntry, 'mtime' | 'o
   );
 }
 
-/** The files under a folder whose bytes contain any of the given ones. */
+/** The files under a folder whose bytes contain any of the given ones; names are bytes (latin1). */
 export function filesHolding(folder: string, needles: readonly Buffer[]): string[] {
   const found: string[] = [];
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const bytes = readFileSync(path);
-    if (needles.some((needle) => bytes.includes(needle))) found.push(path);
-  }
+  const visit = (path: string): void => {
+    for (const entry of readdirSync(Buffer.from(path, 'latin1'), {
+      encoding: 'latin1',
+      withFileTypes: true,
+    })) {
+      const inner = `${path}/${entry.name}`;
+      if (entry.isDirectory()) visit(inner);
+      if (!entry.isFile()) continue;
+      const bytes = readFileSync(Buffer.from(inner, 'latin1'));
+      if (needles.some((needle) => bytes.includes(needle))) found.push(inner);
+    }
+  };
+  visit(Buffer.from(folder).toString('latin1'));
   return found;
 }
 
