@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { label, type Destination } from '../core/destination.ts';
+import type { Destination } from '../core/destination.ts';
 import type { Facts, Reading } from '../core/facts.ts';
 import { explain, PrepError, problemOf } from '../core/problem.ts';
 import { ShellAccount, prepareProbe } from '../remote/shell-account.ts';
@@ -104,7 +104,7 @@ function accessFor(
   if (!world.attended && world.password === undefined && usable.length === 0) {
     throw new PrepError({
       code: 'needs-an-answer',
-      question: `${label(settings.destination)}'s password`,
+      question: `${settings.label}'s password`,
       flag: 'give it with --password-file or PREP_PASSWORD',
     });
   }

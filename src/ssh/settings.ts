@@ -11,7 +11,7 @@ export type HostKeyPolicy = 'ask' | 'accept-new' | 'strict';
 /** A destination resolved through ssh_config and flags: all that dialling and logging in needs to know. */
 export interface Settings {
   readonly destination: Destination;
-  /** `alice@web1`, as prompts and messages name the account. */
+  /** `alice@web1`, as prompts name the account: without a port, as ssh(1) does. */
   readonly label: string;
   readonly user: string;
   /** The name or address to dial. */
@@ -66,7 +66,7 @@ export async function resolveSettings(
   const seconds = Number(first('connecttimeout'));
   return {
     destination,
-    label: label({ ...destination, user }),
+    label: label({ user, host: destination.host }),
     user,
     address: first('hostname') ?? destination.host,
     port,
