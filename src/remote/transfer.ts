@@ -34,8 +34,10 @@ export async function sendFiles(
   const sftp = await session.sftp();
   try {
     for (const file of files) {
-      const source = counted(file, onProgress);
-      const sent = sftp?.put(source, file.to) ?? sendThroughCat(session, file, source);
+      const sent =
+        sftp === undefined
+          ? sendThroughCat(session, file, counted(file, onProgress))
+          : sendOverSftp(sftp, file, onProgress);
       await sent.catch((error: unknown) => unsent.set(file.path, whyNot(file.path, error)));
     }
     return unsent;
@@ -43,6 +45,16 @@ export async function sendFiles(
     // Over our own connection this closes the subsystem, not the session; nobody waits for its goodbye.
     void sftp?.end().catch(() => undefined);
   }
+}
+
+type Sftp = NonNullable<Awaited<ReturnType<Session['sftp']>>>;
+
+/** A stream waits for the answer to each piece; a large file is sent in many pieces at once. */
+function sendOverSftp(sftp: Sftp, file: Sending, onProgress: OnProgress): Promise<unknown> {
+  const { path, content, to } = file;
+  if (content.localFile === undefined) return sftp.put(counted(file, onProgress), to);
+  const step = (sent: number): void => onProgress?.(path, sent, content.size);
+  return sftp.fastPut(content.localFile, to, { step });
 }
 
 /** @throws PrepError where the connection broke */
