@@ -9,7 +9,7 @@ import { explain, PrepError, problemOf } from './core/problem.ts';
 import type { Prompter } from './core/prompter.ts';
 import type { Secret } from './core/secret.ts';
 import { answeringSafely, unattended } from './core/unattended.ts';
-import { givenPassword } from './local/password.ts';
+import { givenNewPassword, givenPassword } from './local/password.ts';
 import type { Preparation } from './run/prepare.ts';
 import type { World } from './run/world.ts';
 import { resolveSettings, type SettingsFlags } from './ssh/settings.ts';
@@ -35,12 +35,14 @@ export async function run(invocation: Invocation, steps: readonly Step[]): Promi
   refuseWhatIsMissing(invocation.options);
   const settings = settingsAhead(invocation);
   const password = await givenPassword(invocation.options.passwordFile);
+  const newPassword = await givenNewPassword(invocation.options.newPasswordFile);
   const terminal = await openTerminal(invocation.options);
   process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
   try {
     const world = {
       ...worldOf(invocation.options, steps, terminal, homedir(), password),
       settings,
+      ...(newPassword !== undefined && { newPassword }),
     };
     return await serve(world, invocation, terminal.view);
   } finally {
@@ -173,7 +175,6 @@ function refuseWhatIsMissing(options: Options): void {
   const missing: readonly (readonly [boolean, string])[] = [
     [options.hosts !== undefined, '--hosts'],
     [options.samePassword, '--same-password'],
-    [options.newPasswordFile !== undefined, '--new-password-file'],
     [options.transport === 'openssh', '--transport openssh'],
     [options.shellFallback, '--shell-fallback'],
     [options.saveAs !== undefined, '--save-as'],

@@ -36,6 +36,8 @@ export type Problem =
   // logging in
   | { code: 'wrong-password'; tries: number }
   | { code: 'password-not-offered'; offers: readonly string[]; keyTried: boolean }
+  | { code: 'password-expired' }
+  | { code: 'new-password-refused'; said: string }
   | { code: 'hung-up'; during: string; said: string }
   // the account
   | { code: 'no-shell'; said: string; sftp: boolean }
@@ -186,6 +188,16 @@ function words(p: Problem): Words {
       return [
         `the server takes no password (it offers ${p.offers.map(printable).join(', ') || 'nothing'})${p.keyTried ? ' and refused the key' : ''}`,
         'name a key that it knows with -i, or have password login allowed there',
+      ];
+    case 'password-expired':
+      return [
+        'its password must be changed before anything else, which a dry run does not do',
+        'run prep without --dry-run',
+      ];
+    case 'new-password-refused':
+      return [
+        `the server demands a new password and did not take the one given${p.said === '' ? '' : ` (${printable(p.said)})`}`,
+        'choose another and run prep again',
       ];
     case 'hung-up':
       return [

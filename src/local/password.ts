@@ -19,6 +19,15 @@ export async function givenPassword(file: string | undefined): Promise<Secret | 
       ? undefined
       : new Secret(fromEnvironment);
   }
+  return passwordIn(file);
+}
+
+/** The new password, from the first line of `--new-password-file`. @throws PrepError `cannot-read` */
+export async function givenNewPassword(file: string | undefined): Promise<Secret | undefined> {
+  return file === undefined ? undefined : passwordIn(file);
+}
+
+async function passwordIn(file: string): Promise<Secret> {
   const line = file === '-' ? await firstLineOfInput() : await firstLine(file);
   if (line !== '') return new Secret(line);
   const name = file === '-' ? 'standard input' : file;

@@ -2,12 +2,13 @@ import { stat } from 'node:fs/promises';
 import type { Destination } from '../core/destination.ts';
 import type { Facts, Reading } from '../core/facts.ts';
 import { explain, PrepError, problemOf } from '../core/problem.ts';
+import { changeExpired, isExpired } from '../ssh/expired-password.ts';
 import { ShellAccount, prepareProbe } from '../remote/shell-account.ts';
 import type { Access } from '../ssh/authenticate.ts';
 import { connect } from '../ssh/connect.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
-import { Password } from '../ssh/password.ts';
+import { NewPassword, Password } from '../ssh/password.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Settings } from '../ssh/settings.ts';
 import { wayTo, type Way } from './route.ts';
@@ -43,27 +44,64 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
   const master = await liveMaster(world, settings);
   const probe = { readings, loginShell: world.wishes.shell };
   const opening = prepareProbe(probe);
+  const mayChange = !world.wishes.dryRun;
+  const newPassword = new NewPassword(settings.label, world.prompter, world.newPassword);
   const logIn = (): Promise<Session> => {
-    const access = accessFor(world, settings, reaching, password);
+    const access = {
+      ...accessFor(world, settings, reaching, password),
+      ...(mayChange && { newPassword }),
+    };
     const banner = (text: string): void => world.observe({ type: 'banner', destination, text });
     return connect(settings, access, judge, { first: opening.command, banner, route: way.route });
   };
-  const session = await Promise.resolve(master ?? logIn()).catch((error: unknown) => {
-    way.close();
-    throw error;
-  });
+  const entry = {
+    open: (session: Session) => ShellAccount.open(session, probe, opening),
+    password,
+    newPassword,
+    mayChange,
+  };
   try {
-    const { account, facts } = await ShellAccount.open(session, probe, opening);
+    const entered = await enter(entry, master ?? (await logIn()), logIn);
     const remember = async (): Promise<void> => {
       await way.remember();
       await rememberHostKey(world, destination, judge);
     };
-    return { settings, judge, password, session, account, facts, way, remember };
+    return { settings, judge, password, ...entered, way, remember };
   } catch (error) {
-    session.close();
     way.close();
     throw error;
   }
+}
+
+interface Entry {
+  open(session: Session): Promise<{ account: ShellAccount; facts: Facts }>;
+  readonly password: Password;
+  readonly newPassword: NewPassword;
+  /** A dry run changes no password either. */
+  readonly mayChange: boolean;
+}
+
+/** Opens the account; where its password must be changed first, does that and logs in once more. */
+async function enter(
+  entry: Entry,
+  session: Session,
+  again: (() => Promise<Session>) | undefined,
+): Promise<Pick<Reached, 'session' | 'account' | 'facts'>> {
+  const { open, password, newPassword, mayChange } = entry;
+  try {
+    return { session, ...(await open(session)) };
+  } catch (error) {
+    try {
+      if (again === undefined || !isExpired(error)) throw error;
+      if (!mayChange) throw new PrepError({ code: 'password-expired' }, error);
+      const current = await password.obtain(`${session.label}'s current password:`);
+      await changeExpired(session, current, newPassword);
+    } finally {
+      session.close();
+    }
+  }
+  if (newPassword.chosen !== undefined) password.renew(newPassword.chosen);
+  return enter(entry, await again(), undefined);
 }
 
 /** A control master that is alive already: then nobody logs in again. One named with -S must be alive. */

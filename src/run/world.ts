@@ -24,6 +24,8 @@ export interface World {
   readonly attended: boolean;
   /** The password given beforehand (file, standard input, environment). */
   readonly password?: Secret;
+  /** The new password given beforehand, for where the server demands a change. */
+  readonly newPassword?: Secret;
   readonly observe: Observer;
   /** A destination resolved through ssh_config and flags; asking ssh may have begun before anyone wants to know. */
   readonly settings: (destination: Destination) => Promise<Settings>;

@@ -1,9 +1,10 @@
 import type { AnyAuthMethod, KeyboardInteractiveCallback, Prompt } from 'ssh2';
 import { printable } from '../core/printable.ts';
 import { PrepError } from '../core/problem.ts';
+import type { Secret } from '../core/secret.ts';
 import type { Prompter } from '../core/prompter.ts';
 import { OneKey, type LoginKey } from './login-key.ts';
-import type { Password } from './password.ts';
+import type { NewPassword, Password } from './password.ts';
 import type { Session } from './session.ts';
 
 /** All that a user has to get into one account. */
@@ -13,6 +14,8 @@ export interface Access {
   readonly keys: readonly LoginKey[];
   /** Absent where no password may be used (the trial login). */
   readonly password?: Password;
+  /** Where the server demands a new one. */
+  readonly newPassword?: NewPassword;
   readonly prompter: Prompter;
   /** Told what was tried and what came of it. */
   readonly note: (text: string) => void;
@@ -22,6 +25,10 @@ type Method = 'publickey' | 'password' | 'keyboard-interactive';
 
 /** A prompt that wants the account's password: `Password:`, `alice@web1's password:`, `(alice@web1) Password:`. */
 const PASSWORD_PROMPT = /^(\([^)]*\) ?)?([^ ]+'s )?password( for [^ ]+)?: *$/i;
+
+/** PAM's questions where an expired password is changed within the login. */
+const CURRENT_PROMPT = /^\(?current\)?( unix)? password: *$/i;
+const NEW_PROMPT = /^((enter )?new|re-?type|re-?enter).*password.*: *$/i;
 
 /**
  * Logging in, over as many connections as the server makes necessary: what was tried on one is not
@@ -44,6 +51,12 @@ export class Login {
     this.#access = access;
     this.#sent = sent;
     this.#untried = [...access.keys];
+  }
+
+  /** To be called when the login has succeeded: a password that was changed on the way is the one from now on. */
+  succeeded(): void {
+    const chosen = this.#access.newPassword?.chosen;
+    if (chosen !== undefined) this.#access.password?.renew(chosen);
   }
 
   /** The method tried last: after success, the way in. */
@@ -130,13 +143,14 @@ export class Login {
   #keyboard(password: Password): AnyAuthMethod {
     this.#trying = 'keyboard-interactive';
     this.#access.note('trying keyboard-interactive');
-    const asked = { password: false };
+    const asked = { password: false, said: '' };
     return {
       type: 'keyboard-interactive',
       username: this.#access.user,
       prompt: (_name, instructions, _language, prompts, finish: KeyboardInteractiveCallback) => {
         if (instructions.trim() !== '') this.#access.note(printable(instructions));
         this.#asking(true);
+        asked.said = instructions;
         this.#answers(prompts, password, asked)
           .finally(() => this.#asking(false))
           .then(finish, this.#failed);
@@ -159,19 +173,30 @@ export class Login {
   async #answers(
     prompts: readonly Prompt[],
     password: Password,
-    asked: { password: boolean },
+    asked: { password: boolean; said: string },
   ): Promise<string[]> {
     const answers: string[] = [];
     for (const { prompt, echo } of prompts) {
-      const wantsPassword = echo !== true && PASSWORD_PROMPT.test(prompt);
+      const hidden = echo !== true;
+      const wantsPassword = hidden && PASSWORD_PROMPT.test(prompt);
       if (wantsPassword && asked.password) password.refuse();
-      const answer = wantsPassword
-        ? await password.obtain()
-        : await this.#access.prompter.answer(printable(prompt), echo === true);
+      const answer =
+        wantsPassword || (hidden && CURRENT_PROMPT.test(prompt))
+          ? await password.obtain()
+          : await this.#other(prompt, hidden, asked.said);
       answers.push(answer.reveal());
       asked.password ||= wantsPassword;
       this.#unjudged ||= wantsPassword;
     }
     return answers;
+  }
+
+  /** A prompt for a new password is answered by what the user chose; every other one is the user's. */
+  #other(prompt: string, hidden: boolean, said: string): Promise<Secret> {
+    const { newPassword, prompter } = this.#access;
+    if (hidden && newPassword !== undefined && NEW_PROMPT.test(prompt)) {
+      return newPassword.answer(prompt, said);
+    }
+    return prompter.answer(printable(prompt), !hidden);
   }
 }

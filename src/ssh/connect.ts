@@ -176,6 +176,7 @@ class Connection {
       .on('banner', (text) => this.#options.banner?.(printableLines(text)))
       .on('ready', () => {
         this.#phase = 'open';
+        this.#login.succeeded();
         this.#patience(0);
         this.#wire.off('data', this.#heard);
         this.#access.note(`logged in with ${this.#login.login} over one connection`);

@@ -1,3 +1,4 @@
+import { printable } from '../core/printable.ts';
 import { PrepError } from '../core/problem.ts';
 import type { Prompter } from '../core/prompter.ts';
 import type { Secret } from '../core/secret.ts';
@@ -59,5 +60,55 @@ export class Password {
   refuse(): void {
     this.#current = undefined;
     this.#refused++;
+  }
+
+  /** The account's password is another one from now on. */
+  renew(secret: Secret): void {
+    this.#current = secret;
+  }
+}
+
+/** A question for a new password that only wants it typed again. */
+const AGAIN = /retype|re-?enter|again|repeat|confirm/i;
+
+/** The new password, where the server demands a change: given beforehand, or asked for twice. */
+export class NewPassword {
+  readonly #account: string;
+  readonly #prompter: Prompter;
+  readonly #given: Secret | undefined;
+  #current: Secret | undefined;
+
+  /** `account` is named in the question. */
+  constructor(account: string, prompter: Prompter, given?: Secret) {
+    this.#account = account;
+    this.#prompter = prompter;
+    this.#given = given;
+  }
+
+  /** The one that was last handed over; undefined as long as none was wanted. */
+  get chosen(): Secret | undefined {
+    return this.#current;
+  }
+
+  /**
+   * Answers one question of the server's. Asked for a new one again, it has refused the last, for the
+   * reason in `said`.
+   * @throws PrepError `new-password-refused` where the one given beforehand was refused
+   */
+  async answer(question: string, said: string): Promise<Secret> {
+    if (AGAIN.test(question) && this.#current !== undefined) return this.#current;
+    if (this.#given !== undefined) return this.#take(said);
+    const reason = this.#current === undefined ? 'The password must be changed.' : printable(said);
+    const message = `${reason} New password for ${this.#account}:`;
+    this.#current = await this.#prompter.newPassword(message);
+    return this.#current;
+  }
+
+  #take(said: string): Secret {
+    if (this.#current !== undefined) {
+      throw new PrepError({ code: 'new-password-refused', said: printable(said) });
+    }
+    this.#current = this.#given!;
+    return this.#current;
   }
 }

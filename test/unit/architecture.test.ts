@@ -93,7 +93,13 @@ describe('the rooms', () => {
 
 test('a dry run is known to the command line and to the use cases, and to nothing below them', () => {
   const knowing = sources.filter(({ text }) => text.includes('dryRun')).map(({ name }) => name);
-  expect(knowing.sort()).toEqual(['cli/options', 'run/prepare', 'run/undo', 'run/world']);
+  expect(knowing.sort()).toEqual([
+    'cli/options',
+    'run/prepare',
+    'run/reach',
+    'run/undo',
+    'run/world',
+  ]);
 });
 
 test('a secret becomes text in a few places, each of them known', () => {

@@ -33,6 +33,8 @@ const SAMPLES: Samples = {
   'host-key-changed': { code: 'host-key-changed', ...hostKey },
   'host-key-revoked': { code: 'host-key-revoked', ...hostKey },
   'master-dead': { code: 'master-dead', socket: '/tmp/cm', said: 'No such file or directory' },
+  'password-expired': { code: 'password-expired' },
+  'new-password-refused': { code: 'new-password-refused', said: BAD },
   'wrong-password': { code: 'wrong-password', tries: 3 },
   'password-not-offered': { code: 'password-not-offered', offers: [BAD], keyTried: true },
   'hung-up': { code: 'hung-up', during: 'login', said: BAD },

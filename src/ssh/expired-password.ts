@@ -1,0 +1,91 @@
+import { printable } from '../core/printable.ts';
+import { PrepError, problemOf } from '../core/problem.ts';
+import type { Secret } from '../core/secret.ts';
+import type { NewPassword } from './password.ts';
+import type { Session } from './session.ts';
+
+/** What sshd says instead of running a command, where PAM wants the password changed first (session.c, do_pwchange). */
+const EXPIRED = /password change required|password has expired|change your password|must change/i;
+
+/** How long passwd may be silent, in milliseconds. */
+const PATIENCE = 60_000;
+
+/** Whether an account runs no command because its password must be changed first. */
+export function isExpired(error: unknown): boolean {
+  const problem = problemOf(error);
+  return problem.code === 'no-shell' && EXPIRED.test(problem.said);
+}
+
+/**
+ * Changes a password that must be changed at first login: on a terminal, sshd runs passwd(1) whatever
+ * was asked for, and hangs up afterwards.
+ * @throws PrepError `new-password-refused`, and what asking for a new one raises
+ */
+export async function changeExpired(
+  session: Session,
+  current: Secret,
+  next: NewPassword,
+): Promise<void> {
+  const pty = { term: 'dumb', columns: 80, rows: 24 };
+  const channel = await session.exec('true', pty);
+  const dialogue = new Dialogue(current, next, (line) => channel.stdin.write(`${line}\n`));
+  const timer = setTimeout(() => channel.close(), PATIENCE);
+  channel.stderr.resume();
+  channel.stdout.on('data', (data: Buffer) => {
+    timer.refresh();
+    dialogue.hear(data.toString('utf8'), () => channel.close());
+  });
+  const exit = await channel.exit;
+  clearTimeout(timer);
+  if (dialogue.failure !== undefined) throw dialogue.failure;
+  if (exit.kind === 'status' && exit.status === 0) return;
+  throw new PrepError({ code: 'new-password-refused', said: dialogue.lastLine });
+}
+
+/** passwd's questions: the current password, the new one, and that again. One asked a second time was refused. */
+class Dialogue {
+  readonly #current: Secret;
+  readonly #next: NewPassword;
+  readonly #say: (line: string) => void;
+  #heard = '';
+  failure: unknown;
+
+  constructor(current: Secret, next: NewPassword, say: (line: string) => void) {
+    this.#current = current;
+    this.#next = next;
+    this.#say = say;
+  }
+
+  /** The last whole line that was no question: why passwd gave up. */
+  get lastLine(): string {
+    const lines = this.#heard
+      .split('\n')
+      .filter((line) => line.trim() !== '' && !/: *$/.test(line));
+    return printable(lines.at(-1)?.trim() ?? '');
+  }
+
+  /** Takes what passwd said next, and answers its question if it is one. */
+  hear(text: string, hangUp: () => void): void {
+    this.#heard += text.replaceAll('\r', '');
+    const question = /[^\n]*password[^\n]*: *$/i.exec(this.#heard)?.[0];
+    if (question === undefined) return;
+    const said = this.lastLine;
+    this.#heard = '';
+    this.#answer(question, said).then(
+      (secret) => this.#say(secret.reveal()),
+      (error: unknown) => {
+        this.failure = error;
+        hangUp();
+      },
+    );
+  }
+
+  #answer(question: string, said: string): Promise<Secret> {
+    return isForNew(question) ? this.#next.answer(question, said) : Promise.resolve(this.#current);
+  }
+}
+
+/** `New password:`, `Retype new password:`, `Re-enter ...`. */
+function isForNew(question: string): boolean {
+  return /new|retype|re-?enter|again|repeat/i.test(question);
+}
