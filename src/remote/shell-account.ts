@@ -54,6 +54,7 @@ export class ShellAccount implements Account {
       progress.unsent = await this.#send(changes, applying);
       const script = `${changeScript(changes, applying)}\n${this.#probeAgain(applying.readings)}`;
       const answer = await this.#conversation.run(script, progress.listener);
+      if (progress.refused !== undefined) return { outcomes: progress.outcomes() };
       await this.#onTerminal(changes, applying, progress);
       return {
         outcomes: progress.outcomes(),
@@ -124,7 +125,8 @@ class Progress {
   readonly #changes: readonly Change[];
   readonly #applying: Applying;
   readonly #known: (Outcome | undefined)[];
-  #refused: string | undefined;
+  /** Why the run's folder could not be made, so that nothing was changed. */
+  refused: string | undefined;
   chsh: Chsh | undefined;
   /** Why the content of a change did not get there, by its path. */
   unsent: ReadonlyMap<RemotePath, Problem> = new Map();
@@ -145,7 +147,7 @@ class Progress {
       this.chsh.hear(text, reply);
     }
     if (kind === 'result' && whole) this.#result(number, status, text);
-    if (kind === 'refused' && whole) this.#refused = text;
+    if (kind === 'refused' && whole) this.refused = text;
   };
 
   #result(number: number, status: number, said: string): void {
@@ -159,12 +161,12 @@ class Progress {
 
   /** One outcome for each change, once the script has ended. */
   outcomes(): readonly Outcome[] {
-    const refused = this.#refused;
+    const { refused } = this;
     return this.#changes.map((change, index) => {
       const known = this.#known[index];
       if (known !== undefined) return known;
       if (refused !== undefined) {
-        return this.#tell({ change, result: 'failed', problem: failure(pathOf(change), refused) });
+        return this.#tell({ change, result: 'failed', problem: failure(`~/${RUNS}`, refused) });
       }
       const cause = 'the server did not say what came of a change';
       return this.#tell({ change, result: 'unknown', problem: { code: 'unexpected', cause } });

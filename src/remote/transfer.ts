@@ -38,7 +38,11 @@ export async function sendFiles(
         sftp === undefined
           ? sendThroughCat(session, file, counted(file, onProgress))
           : sendOverSftp(sftp, file, onProgress);
-      await sent.catch((error: unknown) => unsent.set(file.path, whyNot(file.path, error)));
+      await sent.catch(async (error: unknown) => {
+        unsent.set(file.path, whyNot(file.path, error));
+        // Half a file may be what fills the disk.
+        await sftp?.delete(file.to, true).catch(() => undefined);
+      });
     }
     return unsent;
   } finally {
@@ -68,7 +72,8 @@ function whyNot(path: RemotePath, error: unknown): Problem {
   if (error instanceof PrepError || LOST.test(text)) {
     throw new PrepError({ code: 'connection-lost', certain: 0, uncertain: 0 }, error);
   }
-  return { code: 'write-failed', path: printablePath(path), said: printable(text) };
+  const said = printable(text.replace(/^(fastPut|put): | Local: .*$/gs, ''));
+  return { code: 'write-failed', path: printablePath(path), said };
 }
 
 /** How ssh2 and its SFTP client say that the connection is gone. */

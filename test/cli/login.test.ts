@@ -71,6 +71,16 @@ describeSshd('a login that the server makes hard', () => {
     });
   });
 
+  test('where what is replaced cannot be kept, one sentence says so and nothing is changed', async () => {
+    const visit = inAnyShell.visit({ account: { files: { '.local': 'a file in the way\n' } } });
+    const before = visit.account.tree();
+    const run = await visit.prep(['--skip', 'login-shell'], { password: true });
+    expect(run).toMatchObject({ status: 1 });
+    expect(run.stderr).toMatch(/~\/\.local\/state\/prep could not be written/);
+    expect(run.stdout + run.stderr).not.toMatch(/home directory/);
+    expect(visit.account.tree()).toEqual(before);
+  });
+
   test.each(['/bin/tcsh', '/bin/dash', '/usr/bin/fish', '/bin/rbash'])(
     'the trial login is understood by %s',
     async (shell) => {
