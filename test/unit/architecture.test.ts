@@ -31,6 +31,7 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
 const REVEALS: Readonly<Record<string, number>> = {
   'ssh/authenticate': 2, // to the server, as password and as keyboard-interactive answer
   'ssh/login-key': 3, // a passphrase and a key that is not written yet, to the parser
+  'ssh/expired-password': 1, // the old and the new one, to passwd
   'remote/login-shell': 1, // to chsh
   'local/key-pair': 2, // a new key's passphrase, and its file
   'demo/embedded-server': 1, // the demonstration's host key
