@@ -15,9 +15,10 @@ export const STALE = 10;
 export const NO_START = 11;
 
 /**
- * What a change is made of. `is` compares what stands there with what was shown; `note` puts
- * the change into the run's journal, before it is made; `settle` checks what was written, gives it mode and
- * time, and renames it into place.
+ * What a change is made of. `is` compares what stands there with what was shown; `why` makes cat(1) say why
+ * a file cannot be written, of which dash only says "I/O error"; `note` puts the change into the run's journal,
+ * before it is made, on a line of its own even after one that a full disk cut off; `settle` checks what was
+ * written, gives it mode and time, and renames it into place.
  */
 const FUNCTIONS = `
 trap '' HUP PIPE
@@ -31,7 +32,8 @@ elif [ -d "$1" ]; then found="directory $(mode "$1")"
 elif [ -f "$1" ]; then p=$1; set -- $(cksum <"$p"); found="file $(mode "$p") $2 $1"
 elif [ -e "$1" ]; then found=special; else found=absent; fi; }
 is() { look "$1"; [ "$found" = "$2" ] || { printf %s "$found"; return ${STALE}; }; }
-note() { printf '%s\\n' "$1" >>"$R/journal"; }
+why() { echo | cat >>"$1"; return 1; }
+note() { printf '\\n%s\\n' "$1" >>"$R/journal" || why "$R/journal"; }
 place() { [ ! -L "$2" ] || [ ! -d "$2" ] || rm -f "$2"; mv -f "$1" "$2"; }
 settle() { t=$1; p=$2; m=$3; s=$4; c="$5 $6"; set -- $(cksum <"$t")
 if [ "$1 $2" != "$c" ]; then rm -f "$t"; echo "what was written is not what was sent"; return 1; fi
@@ -144,7 +146,9 @@ function bytesInto({ content }: File, beside: string, number: number, run: strin
   const words: string[] = [];
   for (let i = 0; i < text.length; i += WORD)
     words.push(`printf %s ${quote(text.slice(i, i + WORD))}`);
-  return words.length === 0 ? `: >${beside}` : `{ ${words.join(' && ')}; } >${beside}`;
+  return words.length === 0
+    ? `: >${beside}`
+    : `{ ${words.join(' && ')}; } >${beside} || why ${beside}`;
 }
 
 /** Whether bytes can travel in a script: shell words hold everything but NUL. */

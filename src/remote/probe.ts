@@ -76,7 +76,7 @@ set --; for p in .ssh/*; do [ -f "$p" ] && [ -r "$p" ] && [ ! -L "$p" ] && { IFS
 
 /** The script that finds out what a probe asks. It changes nothing, and spawns few processes however many paths there are. */
 export function probeScript({ readings, loginShell }: Probe): string {
-  const name = quote(loginShell.slice(loginShell.lastIndexOf('/') + 1));
+  const name = quote(loginShell);
   const chunks: string[] = [];
   for (let i = 0; i < readings.length; i += 200) chunks.push(readChunk(readings.slice(i, i + 200)));
   const folders = [...new Set(readings.map(({ path }) => parentOf(path) ?? remotePath('.')))];

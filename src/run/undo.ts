@@ -34,7 +34,7 @@ import type { World } from './world.ts';
 /** Puts back what the last run that changed something replaced. @throws PrepError `nothing-to-undo` and whatever `reach` raises */
 export async function undo(world: World, destination: Destination): Promise<Report> {
   const keys = await ownKeys(world);
-  const reached = await reach(world, { destination, keys, readings: [] });
+  const reached = await reach(goingBack(world), { destination, keys, readings: [] });
   try {
     const lines = await lastRun(reached, new Set(world.steps.map(({ name }) => name)));
     const readings = readingsFor(lines);
@@ -50,6 +50,11 @@ export async function undo(world: World, destination: Destination): Promise<Repo
     reached.account.close();
     reached.way.close();
   }
+}
+
+/** No login shell is wanted but the one before, so that the probe asks sudo whatever it is now. */
+function goingBack(world: World): World {
+  return { ...world, wishes: { ...world.wishes, shell: '' } };
 }
 
 /** More than these would use up the server's patience (MaxAuthTries is 6 by default). */

@@ -141,6 +141,7 @@ describeSshd('permissions that sshd refuses', () => {
     const run = await visit.prep([...ACCESS, '--yes'], { password: true });
     expect(run.status, run.stderr).toBe(0);
     expect(await visit.ssh('true')).toMatchObject({ status: 0, stderr: '' });
+    expect(visit.authorizedKeys).toBe(visit.keyLine);
   };
 
   test('home 0777', async () => {

@@ -33,7 +33,7 @@ describeSshd('--dotfiles DIR', () => {
     Object.fromEntries(
       Object.entries(treeOf(folder))
         .filter(([name]) => name !== '.' && (only?.has(name) ?? true))
-        .map(([name, { owner: _, mtime, size, ...rest }]) => [
+        .map(([name, { owner: _o, mtime, size, ...rest }]) => [
           name,
           rest.type === 'file' ? { ...rest, mtime, size } : rest,
         ]),

@@ -18,7 +18,7 @@ describeSshd('the password', () => {
       const wrong = randomPassword();
       const run = await visit.prep(QUICK, {
         pty: true,
-        accounts: [visit.account, { ...visit.account, password: wrong, home: visit.account.home }],
+        accounts: [visit.account, { password: wrong, home: visit.account.home }],
         answers: [visit.typesPassword(wrong), visit.typesPassword()],
       });
       expect(run.status, run.screen).toBe(0);

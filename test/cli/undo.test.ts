@@ -166,6 +166,17 @@ describeSshd('prep undo', () => {
       expect(visit.account.passwdShell()).toBe('/bin/bash');
     });
 
+    test('asks only for the password that chsh wants, after a login by key', async () => {
+      await visit.prep([], { password: true });
+      const run = await visit.prep(['undo', '--only', 'login-shell'], {
+        pty: true,
+        answers: [visit.typesPassword()],
+      });
+      expect(run.status, run.screen).toBe(0);
+      expect(run.typed).toEqual([expect.stringMatching(/^chsh on 127\.0\.0\.1 wants/)]);
+      expect(visit.account.passwdShell()).toBe('/bin/bash');
+    });
+
     test('reports as the main job does', async () => {
       await visit.prep([], { password: true });
       const run = await undo('--yes', '--json');

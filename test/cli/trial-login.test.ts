@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { describeSshd } from '../support/describe-sshd.ts';
+import { accountOf, useSshd, type Stage } from '../support/stage.ts';
+
+/** The trial login fails: that is said, and no account is left with a login shell that it was not proven with. */
+async function putsBack(stage: Stage, words: RegExp): Promise<void> {
+  const visit = stage.visit();
+  const run = await visit.prep(['--json'], { password: true });
+  expect(run.status).toBe(1);
+  expect(run.stderr).toMatch(words);
+  expect(run.stderr).not.toMatch(/^ +at /m);
+  expect(accountOf(run)).toMatchObject({ status: 'failed', verified: false });
+  expect(JSON.stringify(run.events)).toContain('the login shell was put back to /bin/bash');
+  expect(visit.account.passwdShell()).toBe('/bin/bash');
+  expect(visit.authorizedKeys).toBe(visit.keyLine);
+}
+
+describeSshd('a server with PubkeyAuthentication no', () => {
+  const stage = useSshd({ config: ['PubkeyAuthentication no'] });
+
+  test('is told so, and the login shell is put back', async () => {
+    await putsBack(stage, /the server does not accept the key; .*PubkeyAuthentication/);
+  });
+
+  test('is not tried with --no-verify', async () => {
+    const visit = stage.visit();
+    const run = await visit.prep(['--no-verify', '--json'], { password: true });
+    expect(run.status, run.stderr).toBe(0);
+    expect(accountOf(run)).toMatchObject({ status: 'changed', verified: false });
+    expect(visit.account.passwdShell()).toBe('/bin/zsh');
+    expect(stage.server.connections()).toBe(1);
+  });
+
+  test('takes the run back whole with undo', async () => {
+    const visit = stage.visit();
+    const names = Object.keys(visit.account.tree());
+    await visit.prep([], { password: true });
+    const run = await visit.prep(['undo', '--yes'], { password: true });
+    expect(run.status, run.stderr).toBe(0);
+    const left = Object.keys(visit.account.tree()).filter((name) => !name.startsWith('.local'));
+    expect(left).toEqual(names);
+    expect(visit.account.passwdShell()).toBe('/bin/bash');
+  });
+});
+
+describeSshd('a server with AuthorizedKeysFile elsewhere', () => {
+  const stage = useSshd({ config: ['AuthorizedKeysFile /etc/ssh/keys/%u'] });
+
+  test('is told so, and the login shell is put back', async () => {
+    await putsBack(stage, /the server does not accept the key; /);
+  });
+});
