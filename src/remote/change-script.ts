@@ -173,12 +173,16 @@ function stampOf(seconds: number): string {
   return `${digits.slice(0, -2)}.${digits.slice(-2)}`;
 }
 
-/** chsh(1) speaks for itself: what it asks is heard as it comes, and answered on descriptor 3. */
+/**
+ * chsh(1) speaks for itself: what it asks is heard as it comes, and answered on descriptor 3. Where it failed, an
+ * answer may lie there unread, which the shell would run as a command: it is read away, up to a line sent for that.
+ */
 function loginShellCall(change: LoginShellChange, number: number, line: string): string {
   const shell = quote(change.after);
   return [
     `said=$(starts ${shell} ${startFlag(change.after)} && note ${line}); s=$?`,
-    `if [ $s = 0 ]; then say asking ${number}; ${shellCommand(change)} <&3 2>&1; s=$?; said=; fi`,
+    `if [ $s = 0 ]; then say asking ${number}; ${shellCommand(change)} <&3 2>&1; s=$?; said=`,
+    `[ $s = 0 ] || { say unread $M; ( while IFS= read -r l <&3 && [ "$l" != $M ]; do :; done ); }; fi`,
     `say result ${number} $s; printf %s "$said"`,
   ].join('\n');
 }

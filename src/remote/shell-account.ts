@@ -128,6 +128,7 @@ class Progress {
   /** Why the run's folder could not be made, so that nothing was changed. */
   refused: string | undefined;
   chsh: Chsh | undefined;
+  #readAway = false;
   /** Why the content of a change did not get there, by its path. */
   unsent: ReadonlyMap<RemotePath, Problem> = new Map();
 
@@ -145,6 +146,10 @@ class Progress {
         this.#applying.password,
       );
       this.chsh.hear(text, reply);
+    }
+    if (kind === 'unread' && !this.#readAway) {
+      this.#readAway = true;
+      reply(words);
     }
     if (kind === 'result' && whole) this.#result(number, status, text);
     if (kind === 'refused' && whole) this.refused = text;

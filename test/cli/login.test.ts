@@ -81,6 +81,23 @@ describeSshd('a login that the server makes hard', () => {
     expect(visit.account.tree()).toEqual(before);
   });
 
+  test('an answer that chsh never read is not run as a command', async () => {
+    const visit = inAnyShell.visit({
+      account: {
+        files: {
+          '.bashrc': 'PATH=$HOME/bin:$PATH\n',
+          'bin/chsh': { content: '#!/bin/sh\nprintf "Password: "; exit 1\n', mode: 0o755 },
+        },
+      },
+    });
+    const command = visit.account.password;
+    visit.account.write(`bin/${command}`, { content: '#!/bin/sh\n: >~/ran\n', mode: 0o755 });
+    const run = await visit.prep([], { password: true, accounts: [] });
+    expect(run).toMatchObject({ status: 1 });
+    expect(run.stderr).toMatch(/chsh did not accept the password/);
+    expect(visit.account.tree()).not.toHaveProperty('ran');
+  });
+
   test.each(['/bin/tcsh', '/bin/dash', '/usr/bin/fish', '/bin/rbash'])(
     'the trial login is understood by %s',
     async (shell) => {
