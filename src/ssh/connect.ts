@@ -105,6 +105,9 @@ class Connection {
   #first: { requests: number; channel: Promise<Channel> } | undefined;
   #requests = 0;
   #disconnect = '';
+  /** Whether somebody is looking at the host key; servers hang up on those who take long (LoginGraceTime). */
+  #judging = false;
+  #brokeMeanwhile: unknown;
   #fail: (error: PrepError) => void = () => undefined;
 
   constructor(
@@ -208,14 +211,22 @@ class Connection {
 
   #verify(key: Buffer, verify: (valid: boolean) => void): void {
     this.#patience(0);
+    this.#judging = true;
     this.#judge.judge(key).then(
       () => {
+        this.#judging = false;
+        if (this.#brokeMeanwhile !== undefined) {
+          this.#login.progress++;
+          return this.#broken(this.#brokeMeanwhile);
+        }
         this.#patience(this.#settings.connectTimeout);
         verify(true);
       },
       (error: unknown) => {
+        this.#judging = false;
         this.#broken(error);
-        verify(false);
+        // ssh2 cannot take back what is gone already.
+        if (!this.#wire.destroyed) verify(false);
       },
     );
   }
@@ -242,6 +253,10 @@ class Connection {
     const disconnected = typeof (error as { code?: unknown }).code === 'number';
     if (disconnected) {
       this.#disconnect = printable((error as Error).message);
+      return;
+    }
+    if (this.#judging) {
+      this.#brokeMeanwhile ??= error;
       return;
     }
     this.#fail(new PrepError(this.#recognise(error as Error & ClientErrorExtensions), error));

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
@@ -110,6 +111,26 @@ describeSshd('a login that the server makes hard', () => {
 
   describe('no patience with those who do not log in (LoginGraceTime 3)', () => {
     const stage = useSshd({ config: ['LoginGraceTime 3'] });
+
+    test('whoever looks long at the host key is connected anew, and not asked twice', async () => {
+      const visit = stage.visit({ laptop: { knownHosts: '' } });
+      const run = await visit.typing(
+        [...QUICK, '--no-verify'],
+        { prompt: /Trust this host/, type: 'y\r', before: () => sleep(4000) },
+        visit.typesPassword(),
+      );
+      expect(run.status, run.screen).toBe(0);
+      expect(run.typed).toHaveLength(2);
+    });
+
+    test('whoever then declines it is told so', async () => {
+      const visit = stage.visit({ laptop: { knownHosts: '' } });
+      const declining = { prompt: /Trust this host/, type: 'n\r', before: () => sleep(4000) };
+      const run = await visit.typing(QUICK, declining);
+      expect(run).toMatchObject({ status: 1 });
+      expect(run.screen).toMatch(/was not accepted/);
+      expect(run.screen).not.toMatch(/^ +at /m);
+    });
 
     test('the trial login is dialled anew where the changes took longer', async () => {
       const slow = 'case $- in *i*) sleep 5;; esac\n';
