@@ -33,6 +33,7 @@ export type Problem =
       line: number;
     }
   | { code: 'master-dead'; socket: string; said: string }
+  | { code: 'jump-host'; hop: string; problem: Problem }
   // logging in
   | { code: 'wrong-password'; tries: number }
   | { code: 'password-not-offered'; offers: readonly string[]; keyTried: boolean }
@@ -179,6 +180,11 @@ function words(p: Problem): Words {
         `no control master answers at ${printable(p.socket)}${p.said === '' ? '' : ` (${printable(p.said)})`}`,
         `start one with: ssh -M -S ${shellWord(p.socket)}, or leave -S away`,
       ];
+    case 'jump-host': {
+      const [cause, action, exit] = words(p.problem);
+      const where = `at the jump host ${printable(p.hop)}`;
+      return [`${where}: ${cause}`, action, exit ?? 1];
+    }
     case 'wrong-password':
       return [
         `the password was refused ${p.tries === 1 ? 'once' : `${p.tries} times`}`,

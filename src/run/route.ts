@@ -1,10 +1,11 @@
 import type { Duplex } from 'node:stream';
 import type { Destination } from '../core/destination.ts';
+import { PrepError, problemOf } from '../core/problem.ts';
 import { candidateKeys, readPublicKey } from '../local/keys.ts';
 import { connect } from '../ssh/connect.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
 import { LoginKey } from '../ssh/login-key.ts';
-import { Password } from '../ssh/password.ts';
+import { NewPassword, Password } from '../ssh/password.ts';
 import { directly, throughCommand, type Route } from '../ssh/route.ts';
 import type { Ssh2Session } from '../ssh/ssh2-session.ts';
 import type { Settings } from '../ssh/settings.ts';
@@ -81,10 +82,24 @@ async function reachHop(
     keys: await hopKeys(world, settings),
     password: new Password(`${settings.label}'s password:`, world.prompter),
     prompter: world.prompter,
+    ...(!world.wishes.dryRun && { newPassword: new NewPassword(settings.label, world.prompter) }),
     note,
   };
-  const session = await connect(settings, access, judge, { route: way.route });
+  const session = await connect(settings, access, judge, { route: way.route }).catch(
+    (error: unknown) => {
+      way.close();
+      throw atHop(settings, error);
+    },
+  );
   return { session, judge, way };
+}
+
+/** What went wrong at a host on the way says so; what the person did, and what a hop before it had, stays as it is. */
+function atHop({ label }: Settings, error: unknown): unknown {
+  const problem = problemOf(error);
+  const asItIs = ['interrupted', 'no-answer-given', 'needs-an-answer', 'jump-host'];
+  if (asItIs.includes(problem.code)) return error;
+  return new PrepError({ code: 'jump-host', hop: label, problem }, error);
 }
 
 /** The keys that may let the user in: those that ssh_config names for the host, else the newest of the user's own. */

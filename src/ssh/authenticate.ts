@@ -1,5 +1,5 @@
 import type { AnyAuthMethod, KeyboardInteractiveCallback, Prompt } from 'ssh2';
-import { printable } from '../core/printable.ts';
+import { printable, printableLines } from '../core/printable.ts';
 import { PrepError } from '../core/problem.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Prompter } from '../core/prompter.ts';
@@ -178,12 +178,13 @@ export class Login {
     const answers: string[] = [];
     for (const { prompt, echo } of prompts) {
       const hidden = echo !== true;
-      const wantsPassword = hidden && PASSWORD_PROMPT.test(prompt);
+      const { question, before } = parted(prompt);
+      const wantsPassword = hidden && PASSWORD_PROMPT.test(question);
       if (wantsPassword && asked.password) password.refuse();
-      const answer =
-        wantsPassword || (hidden && CURRENT_PROMPT.test(prompt))
-          ? await password.obtain()
-          : await this.#other(prompt, hidden, asked.said);
+      const answer = wantsPassword
+        ? await password.obtain()
+        : (hidden && (await this.#change(question, before || asked.said, password))) ||
+          (await this.#access.prompter.answer(printableLines(prompt), !hidden));
       answers.push(answer.reveal());
       asked.password ||= wantsPassword;
       this.#unjudged ||= wantsPassword;
@@ -191,12 +192,23 @@ export class Login {
     return answers;
   }
 
-  /** A prompt for a new password is answered by what the user chose; every other one is the user's. */
-  #other(prompt: string, hidden: boolean, said: string): Promise<Secret> {
-    const { newPassword, prompter } = this.#access;
-    if (hidden && newPassword !== undefined && NEW_PROMPT.test(prompt)) {
-      return newPassword.answer(prompt, said);
-    }
-    return prompter.answer(printable(prompt), !hidden);
+  /**
+   * The answer where the server asks for the password to be changed; undefined where it asks for
+   * something else. @throws PrepError `password-expired` where it may not be changed
+   */
+  async #change(question: string, said: string, password: Password): Promise<Secret | undefined> {
+    const isNew = NEW_PROMPT.test(question);
+    if (!isNew && !CURRENT_PROMPT.test(question)) return undefined;
+    // Whoever must change the password has given the right one.
+    this.#unjudged = false;
+    const { newPassword } = this.#access;
+    if (newPassword === undefined) throw new PrepError({ code: 'password-expired' });
+    return isNew ? newPassword.answer(question, said) : password.obtain();
   }
+}
+
+/** PAM's prompt, and what its modules had to say before: sshd passes both on as one. */
+function parted(prompt: string): { question: string; before: string } {
+  const lines = prompt.replace(/\r/g, '').split('\n');
+  return { question: lines.pop() ?? '', before: (lines.at(-1) ?? '').trim() };
 }

@@ -18,6 +18,8 @@ export interface SshdOptions {
   readonly config?: readonly string[];
   /** `Match` blocks, which must stand at the end. */
   readonly match?: readonly string[];
+  /** A PAM stack of the server's own (pam.d(5)); default that of sshd. */
+  readonly pam?: readonly string[];
   /** The SFTP subsystem: its own process (default), inside sshd, or none. */
   readonly sftp?: 'external' | 'internal' | 'none';
   /** Default: ed25519, ecdsa and rsa. */
@@ -26,6 +28,8 @@ export interface SshdOptions {
 
 /** Kinds of host keys that ssh-keygen makes. */
 export type HostKeyType = 'ed25519' | 'ecdsa' | 'rsa';
+
+const HOST_KEYS: readonly HostKeyType[] = ['ed25519', 'ecdsa', 'rsa'];
 
 /** A login that the server reported. */
 export interface Login {
@@ -46,13 +50,15 @@ export class TestSshd {
   #seen = 0;
 
   /** Use `startSshd`. */
-  constructor(folder: string, port: number, hostKeys: readonly HostKeyType[]) {
+  constructor(folder: string, port: number, { hostKeys, pam }: SshdOptions) {
     this.folder = folder;
     this.port = port;
-    this.#hostKeys = hostKeys;
+    this.#hostKeys = hostKeys ?? HOST_KEYS;
     // A listener that outlives a killed test process would hold its port for ever.
-    const command = ['--pdeathsig', 'KILL', SSHD!, '-D', '-f', this.#path('sshd_config')];
-    this.#process = spawn('setpriv', [...command, '-E', this.#path('log')], { stdio: 'ignore' });
+    const own = pam === undefined ? [] : withPam(this.#path('pam'), pam);
+    const command = [SSHD!, '-D', '-f', this.#path('sshd_config'), '-E', this.#path('log')];
+    const tied = ['--pdeathsig', 'KILL', ...own, ...command];
+    this.#process = spawn('setpriv', tied, { stdio: 'ignore' });
   }
 
   /** Everything the server has said, at LogLevel VERBOSE. */
@@ -115,16 +121,23 @@ export class TestSshd {
   }
 }
 
+/** A command whose program sees a PAM stack of its own as that of sshd; nobody else does. */
+function withPam(file: string, lines: readonly string[]): readonly string[] {
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
+  const script = 'mount --bind "$1" /etc/pam.d/sshd && shift && exec "$@"';
+  return ['unshare', '--mount', 'sh', '-c', script, 'sh', file];
+}
+
 /** Starts a server and waits until it listens. @throws Error with the server's own words */
 export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
-  const { hostKeys = ['ed25519', 'ecdsa', 'rsa'] } = options;
+  const { hostKeys = HOST_KEYS } = options;
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   for (let attempt = 0; ; attempt++) {
     const folder = mkdtempSync(join(tmpdir(), 'prep-sshd-'));
     hostKeys.forEach((type) => makeHostKey(join(folder, type), type));
     const port = await freePort();
     writeFileSync(join(folder, 'sshd_config'), configuration(folder, port, options));
-    const server = new TestSshd(folder, port, hostKeys);
+    const server = new TestSshd(folder, port, options);
     if (await listens(server)) return server;
     const said = server.log() || 'it said nothing';
     server.stop();
@@ -144,12 +157,7 @@ export async function freePort(): Promise<number> {
 }
 
 function configuration(folder: string, port: number, options: SshdOptions): string {
-  const {
-    config = [],
-    match = [],
-    sftp = 'external',
-    hostKeys = ['ed25519', 'ecdsa', 'rsa'],
-  } = options;
+  const { config = [], match = [], sftp = 'external', hostKeys = HOST_KEYS } = options;
   const server = sftp === 'internal' ? 'internal-sftp' : SFTP_SERVER;
   const lines = [
     ...config,

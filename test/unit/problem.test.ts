@@ -33,6 +33,11 @@ const SAMPLES: Samples = {
   'host-key-changed': { code: 'host-key-changed', ...hostKey },
   'host-key-revoked': { code: 'host-key-revoked', ...hostKey },
   'master-dead': { code: 'master-dead', socket: '/tmp/cm', said: 'No such file or directory' },
+  'jump-host': {
+    code: 'jump-host',
+    hop: 'alice@gate',
+    problem: { code: 'wrong-password', tries: 3 },
+  },
   'password-expired': { code: 'password-expired' },
   'new-password-refused': { code: 'new-password-refused', said: BAD },
   'wrong-password': { code: 'wrong-password', tries: 3 },
