@@ -56,10 +56,20 @@ export function changeScript(
     if (change.what === 'login-shell') return loginShellCall(change, number, line);
     return `c${number}() {\n${entryBody(change, number, run, line)}\n}\ndo_one c${number}`;
   });
-  return [`R=${runFolder(run)}`, FUNCTIONS, begin, ...bodies, end].join('\n');
+  const early = changes.some((change) => change.what === 'login-shell' && change.as === 'self');
+  const head = [`R=${runFolder(run)}`, FUNCTIONS, begin, early ? askEarly : 'H='];
+  return [...head, ...bodies, end].join('\n');
 }
 
 const begin = `begun=$( { mkdir -p ${RUNS} && chmod 700 ${RUNS} && { [ -d "$R" ] || mkdir "$R"; } && : >>"$R/journal"; } 2>&1 ) || { say refused; printf %s "$begun"; return; }`;
+
+/**
+ * The password for chsh is asked for while the changes are made, and kept from chsh until the new shell
+ * is proven to start: it lies unread on descriptor 3, and then in a variable of this shell, which hands
+ * it on by a printf of its own. Where printf is a program, whose words anybody can read, chsh's own
+ * question is waited for instead.
+ */
+const askEarly = `case $(command -v printf) in printf) H=1; say password;; *) H=;; esac`;
 
 /** A run that changed nothing leaves nothing. */
 const end = `rm -f "$R"/sent-*; [ -s "$R/journal" ] || { rm -f "$R/journal"; rmdir "$R"; } 2>/dev/null`;
@@ -181,8 +191,10 @@ function loginShellCall(change: LoginShellChange, number: number, line: string):
   const shell = quote(change.after);
   return [
     `said=$(starts ${shell} ${startFlag(change.after)} && note ${line}); s=$?`,
-    `if [ $s = 0 ]; then say asking ${number}; ${shellCommand(change)} <&3 2>&1; s=$?; said=`,
-    `[ $s = 0 ] || { say unread $M; ( while IFS= read -r l <&3 && [ "$l" != $M ]; do :; done ); }; fi`,
+    `[ -z "$H" ] || IFS= read -r P <&3`,
+    `if [ $s = 0 ]; then say asking ${number}; said=`,
+    `if [ -n "$H" ]; then printf '%s\\n' "$P" | ${shellCommand(change)} 2>&1; s=$?; else ${shellCommand(change)} <&3 2>&1; s=$?`,
+    `[ $s = 0 ] || { say unread $M; ( while IFS= read -r l <&3 && [ "$l" != $M ]; do :; done ); }; fi; fi; P=`,
     `say result ${number} $s; printf %s "$said"`,
   ].join('\n');
 }

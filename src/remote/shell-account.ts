@@ -128,6 +128,8 @@ class Progress {
   /** Why the run's folder could not be made, so that nothing was changed. */
   refused: string | undefined;
   chsh: Chsh | undefined;
+  /** Whether chsh's password went ahead of its question. */
+  #handedOver = false;
   #readAway = false;
   /** Why the content of a change did not get there, by its path. */
   unsent: ReadonlyMap<RemotePath, Problem> = new Map();
@@ -140,12 +142,16 @@ class Progress {
 
   readonly listener: Listener = ({ kind, words, text, whole, reply }) => {
     const [number = 0, status = 1] = words.split(' ').map(Number);
+    if (kind === 'password' && !this.#handedOver) {
+      this.#handedOver = true;
+      reply(this.#applying.password?.reveal() ?? '');
+    }
     if (kind === 'asking') {
       this.chsh ??= new Chsh(
         this.#changes[number - 1] as LoginShellChange,
         this.#applying.password,
       );
-      this.chsh.hear(text, reply);
+      this.chsh.hear(text, this.#handedOver ? () => undefined : reply);
     }
     if (kind === 'unread' && !this.#readAway) {
       this.#readAway = true;
