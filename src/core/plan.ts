@@ -12,6 +12,8 @@ export interface EntryChange {
   readonly reason: string;
   /** Lines that were added to a file otherwise untouched: undo takes out these alone when the file was edited since. */
   readonly adds?: readonly string[];
+  /** Lines that undo took out: undoing that puts in these alone when the file was edited since. */
+  readonly removes?: readonly string[];
 }
 
 /** The account's login shell changes. */

@@ -1,4 +1,4 @@
-import { removeLines } from '../core/authorized-key.ts';
+import { addKeys, parseAuthorizedKey, removeLines } from '../core/authorized-key.ts';
 import type { Destination } from '../core/destination.ts';
 import type { Report } from '../core/event.ts';
 import {
@@ -89,7 +89,7 @@ function readingsFor(lines: readonly JournalLine[]): readonly Reading[] {
   const readings = new Map<RemotePath, Reading>();
   for (const { change } of lines) {
     if (change.what !== 'entry') continue;
-    const bytes = change.adds === undefined ? 'some' : 'all';
+    const bytes = change.adds === undefined && change.removes === undefined ? 'some' : 'all';
     readings.set(change.path, { path: change.path, bytes, list: true });
     const kept = keptContent(change);
     if (kept !== undefined) readings.set(kept, { path: kept, bytes: 'some' });
@@ -171,13 +171,17 @@ function entryBack(now: Facts, found: Facts, change: EntryChange): Change | stri
   const name = printablePath(path);
   const current = entryAt(now, path);
   if (same(current, before)) return `${name} is as it was already`;
-  const make = (to: Entry, reason: string): Change => ({
+  const make = (to: Entry, reason: string): EntryChange => ({
     what: 'entry',
     path,
     before: current,
     after: to,
     reason,
   });
+  const lines = {
+    ...(change.adds && { removes: change.adds }),
+    ...(change.removes && { adds: change.removes }),
+  };
   const modeOnly = sameButMode(current, before, after);
   if (modeOnly !== undefined) return make(modeOnly, 'its mode and time were different before');
   if (after.kind === 'directory' && before.kind === 'absent') {
@@ -185,13 +189,20 @@ function entryBack(now: Facts, found: Facts, change: EntryChange): Change | stri
       ? `${name} holds other files by now; left there`
       : make(ABSENT, 'it was not there before');
   }
-  if (same(current, after))
-    return make(
-      shown(found, before),
-      before.kind === 'absent' ? 'it was not there before' : 'it was this before',
-    );
-  if (change.adds !== undefined && current.kind === 'file')
-    return make(...withoutLines(current, before, change.adds));
+  if (same(current, after)) {
+    const reason = before.kind === 'absent' ? 'it was not there before' : 'it was this before';
+    return { ...make(shown(found, before), reason), ...lines };
+  }
+  if (current.kind === 'file' && current.content.bytes !== undefined) {
+    const { bytes } = current.content;
+    const edited =
+      (change.adds && withoutLines(current, bytes, before, change.adds)) ??
+      (change.removes && withLines(current, bytes, change.removes));
+    if (edited !== undefined) {
+      if (same(current, edited[0])) return `${name} is as it was already`;
+      return { ...make(...edited), ...lines };
+    }
+  }
   if (current.kind === 'special' || current.kind === 'unreadable')
     return `${name} was changed since; left alone`;
   return make(
@@ -219,11 +230,26 @@ function sameButMode(current: Entry, before: Entry, after: Entry): Entry | undef
 type File = Entry & { readonly kind: 'file' };
 
 /** Takes out just the lines that the run added, so that keys added since stay. */
-function withoutLines(current: File, before: Entry, adds: readonly string[]): [Entry, string] {
-  const bytes = removeLines(current.content.bytes ?? new Uint8Array(), adds);
+function withoutLines(
+  current: File,
+  old: Uint8Array,
+  before: Entry,
+  adds: readonly string[],
+): [Entry, string] {
+  const bytes = removeLines(old, adds);
   if (bytes.length === 0 && before.kind === 'absent') return [ABSENT, 'it was not there before'];
   const { mtime: _, ...rest } = current;
   return [{ ...rest, content: contentOf(bytes) }, 'take out the lines that were added'];
+}
+
+/** Puts in just the lines that an undo took out, so that keys added since stay. */
+function withLines(current: File, old: Uint8Array, lines: readonly string[]): [Entry, string] {
+  const { bytes } = addKeys(
+    old,
+    lines.flatMap((line) => parseAuthorizedKey(line) ?? []),
+  );
+  const { mtime: _, ...rest } = current;
+  return [{ ...rest, content: contentOf(bytes) }, 'put in the lines that were taken out'];
 }
 
 /** Whether a directory holds something that this undo does not remove. */

@@ -92,6 +92,21 @@ describeSshd('prep undo', () => {
       expect(visit.authorizedKeys).not.toContain(visit.keyLine);
     });
 
+    test('undone itself, puts its lines back beside the keys that were added meanwhile', async () => {
+      await visit.prep(['--yes'], { password: true });
+      const add = (name: string): void => {
+        const line = OTHER_KEY.replace('IAAAA', `I${name}`);
+        appendFileSync(join(visit.account.home, '.ssh/authorized_keys'), `${line} ${name}\n`);
+      };
+      add('BBBB');
+      await undo('--yes');
+      add('CCCC');
+      const run = await undo('--yes');
+      expect(run.status, run.stderr).toBe(0);
+      for (const part of [' BBBB\n', ' CCCC\n', visit.keyLine, `${OTHER_KEY} other`])
+        expect(visit.authorizedKeys).toContain(part);
+    });
+
     test('shows what was edited since, and keeps it', async () => {
       await visit.prep(['--yes'], { password: true });
       appendFileSync(join(visit.account.home, '.zshenv'), 'edited since\n');
