@@ -74,7 +74,7 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
 }
 
 interface Entry {
-  open(session: Session): Promise<{ account: ShellAccount; facts: Facts }>;
+  readonly open: (session: Session) => Promise<{ account: ShellAccount; facts: Facts }>;
   readonly password: Password;
   readonly newPassword: NewPassword;
   /** A dry run changes no password either. */

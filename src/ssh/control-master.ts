@@ -42,10 +42,9 @@ async function masterState(socket: string, settings: Settings): Promise<string |
 
 /** A dead socket must not make ssh dial anew: with `ProxyCommand=false` it cannot. */
 function master(socket: string, { user, port }: Settings): string[] {
-  return [
-    ...['-F', 'none', '-S', socket, '-o', 'ControlMaster=no', '-o', 'ProxyCommand=false'],
-    ...['-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR', '-l', user, '-p', String(port)],
-  ];
+  const options = ['ControlMaster=no', 'ProxyCommand=false', 'BatchMode=yes', 'LogLevel=ERROR'];
+  const place = ['-F', 'none', '-S', socket, '-l', user, '-p', String(port)];
+  return [...place, ...options.flatMap((option) => ['-o', option])];
 }
 
 function channelOver(socket: string, settings: Settings, command: string, pty?: Pty): Channel {

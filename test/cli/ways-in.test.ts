@@ -160,6 +160,26 @@ describeSshd('jump hosts', () => {
     expect(first.server.refusals()).toBe(0);
   });
 
+  test('ask in turn with the destination where no key can let anybody in', async () => {
+    const { visit, hops } = journey(first);
+    const { account, name } = hops[0]!;
+    rmSync(visit.laptop.path('.ssh/id_ed25519'));
+    const either: Answer = {
+      prompt: /'s password: *$/,
+      type: (screen) =>
+        `${(screen.trimEnd().split('\n').at(-1)!.startsWith(account.name) ? account : visit.account).password}\r`,
+    };
+    const run = await visit.prep(['-J', name, '--no-verify', ...QUICK], {
+      pty: true,
+      accounts: [visit.account, account],
+      answers: [either, either],
+      timeout: 25_000,
+    });
+    expect(run.status, run.screen).toBe(0);
+    expect(first.server.refusals() + stage.server.refusals()).toBe(0);
+    expect(visit.authorizedKeys).toBe(visit.keyLine);
+  });
+
   test('are never tried with the password that was given for the destination', async () => {
     const { visit, hops } = journey(first);
     const file = visit.laptop.passwordFile(visit.account.password);
