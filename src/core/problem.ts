@@ -55,7 +55,6 @@ export type Problem =
   // afterwards
   | { code: 'not-as-predicted'; paths: readonly string[] }
   | { code: 'key-refused'; because: string }
-  | { code: 'nothing-to-undo' }
   | { code: 'unexpected'; cause: string };
 
 /** A problem on its way to the person; the library's error that showed it is kept as `cause`. */
@@ -276,8 +275,6 @@ function words(p: Problem): Words {
       ];
     case 'key-refused':
       return ['the server does not accept the key', printable(p.because)];
-    case 'nothing-to-undo':
-      return ['prep has changed nothing there that could be put back', 'nothing was done'];
     case 'unexpected':
       return [
         `something unexpected happened (${printable(p.cause)})`,

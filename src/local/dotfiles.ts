@@ -36,7 +36,7 @@ export async function readDotfiles(source: DotfilesSource): Promise<readonly Loc
   const { dir, home, packageDir, managed = MANAGED } = source;
   if (dir === undefined) {
     const own = await defaultSet(home);
-    return own.length > 0 ? own : defaultSet(packageDir);
+    return own.length > 0 ? own : (await defaultSet(packageDir)).map(asShipped);
   }
   const files = await directory(path.resolve(expandTilde(dir, home)));
   for (const file of files) refuseManaged(file, managed, dir);
@@ -57,6 +57,13 @@ async function defaultSet(folder: string): Promise<readonly LocalFile[]> {
     }),
   );
   return files.flat();
+}
+
+/** The package's own files have no history of the user's: neither their checkout's mode nor its times count. */
+function asShipped({ path, entry }: LocalFile): LocalFile {
+  if (entry.kind !== 'file') return { path, entry };
+  const { mtime: _, ...file } = entry;
+  return { path, entry: { ...file, mode: 0o644 } };
 }
 
 async function directory(top: string): Promise<readonly LocalFile[]> {

@@ -151,7 +151,7 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
     runs: answer
       .all('run')
       .map(({ name }) => name)
-      .sort(),
+      .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)),
   };
 }
 

@@ -38,7 +38,11 @@ async function agreedTo(
     change.what === 'entry' ? [printablePath(change.path)] : [],
   );
   const named = paths.length > 3 ? `these ${paths.length} files` : paths.join(', ');
-  const question = `Replace ${named} on ${account}? What is there now is kept.`;
+  const removes = replacing.some(
+    ({ after }) => typeof after !== 'string' && after.kind === 'absent',
+  );
+  const verb = removes ? 'Replace or remove' : 'Replace';
+  const question = `${verb} ${named} on ${account}? What is there now is kept.`;
   const yes = await world.prompter.confirm(question, { preset: false, safe: true });
   return yes ? plan : withoutChanges(plan, new Set(replacing), 'you said no');
 }

@@ -129,12 +129,21 @@ async function proven(
   try {
     const loginShell = await attempt.trial.go();
     world.observe({ type: 'verified', destination: plan.destination, loginShell });
-    return reportOf(plan, done, true);
+    return reportOf(plan, done, true, otherShell(done, loginShell));
   } catch (error) {
     const trouble = await explainRefusal(error, reached, done, attempt.key);
     await putShellBack(world, reached, done);
     return reportOf(plan, done, false, trouble);
   }
+}
+
+/** A directory service may still hand out the old login shell from its cache. */
+function otherShell({ outcomes }: CarriedOut, loginShell: string): Problem | undefined {
+  const changed = outcomes.find(
+    ({ change, result }) => change.what === 'login-shell' && result === 'done',
+  );
+  if (changed === undefined || changed.change.after === loginShell) return undefined;
+  return { code: 'not-as-predicted', paths: ['the login shell of the trial login'] };
 }
 
 async function explainRefusal(

@@ -21,7 +21,6 @@ import {
   type PlannedStep,
 } from '../core/plan.ts';
 import { printable, printablePath } from '../core/printable.ts';
-import { PrepError } from '../core/problem.ts';
 import { parentOf, type RemotePath } from '../core/remote-path.ts';
 import { journalOf, readJournal, type JournalLine } from '../remote/journal.ts';
 import { carryOut, confirmed, planned, reportOf } from './carry-out.ts';
@@ -31,12 +30,13 @@ import { candidateKeys, readPublicKey } from '../local/keys.ts';
 import { loginKeys } from './prepare.ts';
 import type { World } from './world.ts';
 
-/** Puts back what the last run that changed something replaced. @throws PrepError `nothing-to-undo` and whatever `reach` raises */
+/** Puts back what the last run that changed something replaced. @throws PrepError with whatever `reach` raises */
 export async function undo(world: World, destination: Destination): Promise<Report> {
   const keys = await ownKeys(world);
   const reached = await reach(goingBack(world), { destination, keys, readings: [] });
   try {
     const lines = await lastRun(reached, new Set(world.steps.map(({ name }) => name)));
+    if (lines === undefined) return untouched(world, destination);
     const readings = readingsFor(lines);
     const facts = await reached.account.probe(readings);
     const plan = undoPlan(destination, facts, lines);
@@ -50,6 +50,12 @@ export async function undo(world: World, destination: Destination): Promise<Repo
     reached.account.close();
     reached.way.close();
   }
+}
+
+function untouched({ observe }: World, destination: Destination): Report {
+  const text = 'prep has changed nothing there that could be put back';
+  observe({ type: 'notice', destination, text });
+  return { destination, status: 'unchanged', steps: [], verified: 'not tried' };
 }
 
 /** No login shell is wanted but the one before, so that the probe asks sudo whatever it is now. */
@@ -73,13 +79,13 @@ async function ownKeys({ wishes, home }: World): Promise<readonly LoginKey[]> {
 async function lastRun(
   { account, facts }: Reached,
   steps: ReadonlySet<string>,
-): Promise<readonly JournalLine[]> {
+): Promise<readonly JournalLine[] | undefined> {
   const run = facts.runs.at(-1);
-  if (run === undefined) throw new PrepError({ code: 'nothing-to-undo' });
+  if (run === undefined) return undefined;
   const journal = journalOf(run);
   const entry = entryAt(await account.probe([{ path: journal, bytes: 'all' }]), journal);
   const bytes = entry.kind === 'file' ? entry.content.bytes : undefined;
-  if (bytes === undefined) throw new PrepError({ code: 'nothing-to-undo' });
+  if (bytes === undefined) return undefined;
   const lines = readJournal(Buffer.from(bytes).toString('latin1'), run);
   return lines.filter(({ step }) => steps.has(step));
 }
@@ -193,21 +199,26 @@ function entryBack(now: Facts, found: Facts, change: EntryChange): Change | stri
     const reason = before.kind === 'absent' ? 'it was not there before' : 'it was this before';
     return { ...make(shown(found, before), reason), ...lines };
   }
-  if (current.kind === 'file' && current.content.bytes !== undefined) {
-    const { bytes } = current.content;
-    const edited =
-      (change.adds && withoutLines(current, bytes, before, change.adds)) ??
-      (change.removes && withLines(current, bytes, change.removes));
-    if (edited !== undefined) {
-      if (same(current, edited[0])) return `${name} is as it was already`;
-      return { ...make(...edited), ...lines };
-    }
+  const edited = lineByLine(current, change);
+  if (edited !== undefined) {
+    if (same(current, edited[0])) return `${name} is as it was already`;
+    return { ...make(...edited), ...lines };
   }
   if (current.kind === 'special' || current.kind === 'unreadable')
     return `${name} was changed since; left alone`;
   return make(
     shown(found, before),
     'it was this before; it was edited since, and the edited version is kept',
+  );
+}
+
+/** A file that only gained or lost lines gets just those back, whatever else was edited since. */
+function lineByLine(current: Entry, change: EntryChange): [Entry, string] | undefined {
+  if (current.kind !== 'file' || current.content.bytes === undefined) return undefined;
+  const { bytes } = current.content;
+  return (
+    (change.adds && withoutLines(current, bytes, change.before, change.adds)) ??
+    (change.removes && withLines(current, bytes, change.removes))
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { Client, type ClientErrorExtensions, type ServerHostKeyAlgorithm } from 'ssh2';
 import { printable, printableLines } from '../core/printable.ts';
 import { PrepError, type Problem } from '../core/problem.ts';
@@ -49,25 +49,36 @@ export async function connect(
 ): Promise<Ssh2Session> {
   let connection: Connection | undefined;
   const login = new Login(access, () => connection?.sendFirst());
+  const open = async (now: ConnectOptions): Promise<Ssh2Session> => {
+    const wire = await (now.route ?? directly)(settings);
+    connection = new Connection(settings, access, judge, login, { ...now, wire });
+    return connection.open();
+  };
   const question = askMeanwhile(login, access, judge);
   try {
-    for (let count = 1; ; count++) {
-      const progress = login.progress;
-      const wire = await (options.route ?? directly)(settings);
-      const now = count === 1 ? options : rest(options);
-      connection = new Connection(settings, access, judge, login, { ...now, wire });
-      try {
-        return await connection.open();
-      } catch (error) {
-        if (!(error instanceof PrepError) || error.problem.code !== 'hung-up') throw error;
-        if (login.progress === progress || count === CONNECTIONS) throw error;
-        if (!login.mayGoOn(error.problem.said)) throw error;
-        access.note('the server hung up; connecting again');
-      }
-    }
+    return await openAtLast(login, access, options, open);
   } catch (error) {
     question.abort(error);
     throw error;
+  }
+}
+
+async function openAtLast(
+  login: Login,
+  { note }: Access,
+  options: ConnectOptions,
+  open: (options: ConnectOptions) => Promise<Ssh2Session>,
+): Promise<Ssh2Session> {
+  for (let count = 1; ; count++) {
+    const progress = login.progress;
+    try {
+      return await open(count === 1 ? options : rest(options));
+    } catch (error) {
+      if (!(error instanceof PrepError) || error.problem.code !== 'hung-up') throw error;
+      if (login.progress === progress || count === CONNECTIONS) throw error;
+      if (!login.mayGoOn(error.problem.said)) throw error;
+      note('the server hung up; connecting again');
+    }
   }
 }
 
@@ -140,7 +151,7 @@ class Connection {
       });
       this.#patience(this.#settings.connectTimeout);
       this.#client.connect({
-        sock: this.#wire as Readable,
+        sock: this.#wire,
         username: this.#settings.user,
         readyTimeout: 0,
         keepaliveInterval: KEEPALIVE,

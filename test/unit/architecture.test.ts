@@ -99,6 +99,7 @@ test('a dry run is known to the command line and to the use cases, and to nothin
     'cli/options',
     'run/prepare',
     'run/reach',
+    'run/route',
     'run/undo',
     'run/world',
   ]);

@@ -57,7 +57,6 @@ const SAMPLES: Samples = {
   'not-tried': { code: 'not-tried', because: BAD },
   'not-as-predicted': { code: 'not-as-predicted', paths: [BAD] },
   'key-refused': { code: 'key-refused', because: BAD },
-  'nothing-to-undo': { code: 'nothing-to-undo' },
   unexpected: { code: 'unexpected', cause: BAD },
 };
 
