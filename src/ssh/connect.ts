@@ -54,7 +54,9 @@ export async function connect(
     connection = new Connection(settings, access, judge, login, { ...now, wire });
     return connection.open();
   };
-  const question = askMeanwhile(login, access, judge);
+  // Hosts on the way ask first.
+  const straight = options.route === undefined || options.route === directly;
+  const question = straight ? askMeanwhile(login, access, judge) : new AbortController();
   try {
     return await openAtLast(login, access, options, open);
   } catch (error) {
