@@ -11,7 +11,7 @@ describe('prep demo', () => {
   });
   afterEach(() => {
     laptop.remove();
-    if (folder !== undefined) rmSync(folder, { recursive: true });
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
 
   it.each([

@@ -1,19 +1,25 @@
 import fc from 'fast-check';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
 import { remotePath } from '../../src/core/remote-path.ts';
 import { openingCommand, pathWord, quote } from '../../src/remote/shell-text.ts';
 
 /** Every byte that a shell word can hold. */
 const ALL_BYTES = String.fromCharCode(...Array.from({ length: 255 }, (_, i) => i + 1));
 
+/** fish complains where it cannot keep its history. */
+const HOME = mkdtempSync(join(tmpdir(), 'prep-home-'));
+afterAll(() => rmSync(HOME, { recursive: true, force: true }));
+
 const run = (command: readonly [string, ...string[]], input: string): string => {
   const [file, ...args] = command;
   const { stdout, stderr } = spawnSync(file, args, {
     input: Buffer.from(input, 'latin1'),
     encoding: 'latin1',
-    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: '/', LC_ALL: 'C' },
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME, LC_ALL: 'C' },
     timeout: 10_000,
   });
   return stdout + stderr;
