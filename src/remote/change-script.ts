@@ -34,7 +34,7 @@ elif [ -e "$1" ]; then found=special; else found=absent; fi; }
 is() { look "$1"; [ "$found" = "$2" ] || { printf %s "$found"; return ${STALE}; }; }
 why() { echo | cat >>"$1"; return 1; }
 note() { printf '\\n%s\\n' "$1" >>"$R/journal" || why "$R/journal"; }
-place() { [ ! -L "$2" ] || [ ! -d "$2" ] || rm -f "$2"; mv -f "$1" "$2"; }
+place() { mv -fT "$1" "$2" 2>/dev/null && return; [ ! -L "$2" ] || [ ! -d "$2" ] || rm -f "$2"; mv -f "$1" "$2"; }
 settle() { t=$1; p=$2; m=$3; s=$4; c="$5 $6"; set -- $(cksum <"$t")
 if [ "$1 $2" != "$c" ]; then rm -f "$t"; echo "what was written is not what was sent"; return 1; fi
 { chmod "$m" "$t" && { [ "$s" = - ] || TZ=UTC0 touch -t "$s" "$t"; } && place "$t" "$p"; } || { rm -f "$t"; return 1; }; }
