@@ -245,7 +245,31 @@ function wanted(entry: Entry): unknown {
   return { mode: entry.mode, bytes: Buffer.from(entry.content.bytes!).toString('latin1'), mtime };
 }
 
-for (const kind of [inMemory, ...SHELLS.map(overShell)]) {
+/** stat(1) as BSD has it, on top of GNU's. */
+const BSD_STAT = `#!/bin/sh
+[ "$1" = -f ] || exit 1
+f=$2; shift 2
+for p; do m=$(/usr/bin/stat -c %f -- "$p" 2>/dev/null) || continue
+case $f in %Lp) printf '%o\\n' $((0x$m & 0777));; %p) printf '%o\\n' $((0x$m));;
+*) printf '%s%o ' "\${f%%[%]p*}" $((0x$m)); /usr/bin/stat -c '%Y %u %d:%i %s %n' -- "$p";; esac; done
+`;
+
+/** A userland with another stat(1), or none of use: modes then come from `ls -l`, and times are not known. */
+const withStat = (name: string, script: string): Kind => ({
+  name: `a shell account with ${name}`,
+  missing: false,
+  open: async (readings) => {
+    const tools = mkdtempSync(join(tmpdir(), 'prep-tools-'));
+    writeFileSync(join(tools, 'stat'), script, { mode: 0o755 });
+    const session = localSession({ home, path: `${tools}:${process.env['PATH'] ?? ''}` });
+    const opened = await ShellAccount.open(session, { readings, loginShell: 'zsh' });
+    return opened.account;
+  },
+});
+
+const STATS = [withStat("BSD's stat", BSD_STAT), withStat('no stat', '#!/bin/sh\nexit 1\n')];
+
+for (const kind of [inMemory, ...STATS, ...SHELLS.map(overShell)]) {
   describe.skipIf(kind.missing)(
     `${kind.name}${kind.missing ? ' (not installed here)' : ''}`,
     () => {
