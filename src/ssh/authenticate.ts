@@ -43,6 +43,7 @@ export class Login {
   /** Whether the password went out on this connection and the server has not judged it yet. */
   #unjudged = false;
   #keysTried = 0;
+  #atOnce = false;
   /** How often something new was tried; a connection that breaks is worth another when this grew. */
   progress = 0;
 
@@ -63,6 +64,11 @@ export class Login {
   get login(): Session['login'] {
     if (this.#trying === 'publickey') return 'key';
     return this.#trying ?? 'none';
+  }
+
+  /** Whether the method tried is a key that needs nobody to be asked before it signs. */
+  get signsAtOnce(): boolean {
+    return this.#atOnce && this.#trying === 'publickey';
   }
 
   /** Whether the password is what will be asked for first. */
@@ -119,8 +125,9 @@ export class Login {
     this.#unjudged = false;
   }
 
-  #publicKey(key: LoginKey): AnyAuthMethod {
+  async #publicKey(key: LoginKey): Promise<AnyAuthMethod> {
     this.#keysTried++;
+    this.#atOnce = await key.isOpen();
     this.#trying = 'publickey';
     if (this.#access.password?.known === undefined) this.#access.prompter.expectQuestion?.();
     this.#access.note(`trying key ${key.key.type} ${printable(key.key.comment)}`);

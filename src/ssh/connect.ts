@@ -2,18 +2,18 @@ import type { Duplex } from 'node:stream';
 import { Client, type ClientErrorExtensions, type ServerHostKeyAlgorithm } from 'ssh2';
 import { printable, printableLines } from '../core/printable.ts';
 import { PrepError, type Problem } from '../core/problem.ts';
+import { execAhead, loginAtOnce, signAtOnce, type Ahead } from './ahead.ts';
 import { Login, type Access } from './authenticate.ts';
 import type { HostKeyJudge } from './host-key.ts';
 import { directly, type Route } from './route.ts';
-import type { Channel } from './session.ts';
 import type { Settings } from './settings.ts';
-import { execOn, Ssh2Session } from './ssh2-session.ts';
+import { Ssh2Session } from './ssh2-session.ts';
 
 /** What a connection is for, besides getting in. */
 export interface ConnectOptions {
   /**
-   * A command that will surely be run first. It is sent right behind the request that logs in, one
-   * flight earlier than `exec` could (RFC 4252 section 5.1: what follows a successful request is
+   * A command that will surely be run first. It is sent right behind the request that logs in, two
+   * flights earlier than `exec` could (RFC 4252 section 5.1: what follows a successful request is
    * passed to the service), where the server is known to take packets in order.
    */
   readonly first?: string;
@@ -115,8 +115,10 @@ class Connection {
   #said = Buffer.alloc(0);
   #phase: 'dialling' | 'key exchange' | 'login' | 'open' = 'dialling';
   #timer: NodeJS.Timeout | undefined;
-  #first: { requests: number; channel: Promise<Channel> } | undefined;
+  #first: { requests: number; ahead: Ahead } | undefined;
   #requests = 0;
+  /** Where nobody has been yet, a key will hardly be known. */
+  readonly #wasKnown: boolean;
   #disconnect = '';
   /** Whether somebody is looking at the host key; servers hang up on those who take long (LoginGraceTime). */
   #judging = false;
@@ -133,6 +135,7 @@ class Connection {
     this.#settings = settings;
     this.#access = access;
     this.#judge = judge;
+    this.#wasKnown = judge.expectsNoQuestion;
     this.#login = login;
     this.#options = options;
     this.#wire = wire;
@@ -168,13 +171,15 @@ class Connection {
     });
   }
 
-  /** Sends the command that will be run first, once, if this server is one that takes it early. */
+  /** Sends the command that will be run first behind a request to log in, if this server is one that takes it early. */
   readonly sendFirst = (): void => {
     const { first } = this.#options;
-    if (first === undefined || this.#first !== undefined || !this.#isOpenSsh) return;
-    const channel = execOn(this.#client, this.#wire, first);
-    channel.catch(() => undefined);
-    this.#first = { requests: this.#requests, channel };
+    if (first === undefined || !this.#isOpenSsh) return;
+    if (this.#login.signsAtOnce && !this.#wasKnown) return;
+    this.#first = {
+      requests: this.#requests,
+      ahead: execAhead(this.#client, this.#wire, first),
+    };
   };
 
   get #isOpenSsh(): boolean {
@@ -188,6 +193,7 @@ class Connection {
         if (this.#phase === 'open') return;
         this.#phase = 'login';
         this.#patience(LOGIN_PATIENCE);
+        if (this.#isOpenSsh) process.nextTick(loginAtOnce, this.#client);
       })
       .on('banner', (text) => this.#options.banner?.(printableLines(text)))
       .on('ready', () => {
@@ -253,6 +259,7 @@ class Connection {
         if (this.#wire.destroyed) return this.#broken(new Error('closed'));
         this.#requests++;
         this.#patience(LOGIN_PATIENCE);
+        if (this.#isOpenSsh && this.#login.signsAtOnce) signAtOnce(this.#client);
         next(method);
       })
       .catch(this.#broken);
@@ -308,7 +315,9 @@ class Connection {
   }
 
   #session(): Ssh2Session {
-    const early = this.#first?.requests === this.#requests ? this.#first.channel : undefined;
+    const { requests, ahead } = this.#first ?? {};
+    if (requests !== this.#requests) ahead?.withdraw();
+    const early = requests === this.#requests ? ahead?.channel : undefined;
     return new Ssh2Session(this.#settings.label, this.#login.login, this.#client, this.#wire, {
       command: this.#options.first,
       channel: early,

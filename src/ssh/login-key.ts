@@ -53,6 +53,16 @@ export class LoginKey {
     return opened !== undefined || (await this.#agentHolds());
   }
 
+  /** Whether it can sign without anybody being asked: neither the person for a passphrase nor an agent, which may ask in turn. */
+  async isOpen(): Promise<boolean> {
+    if (this.#opened === undefined) {
+      const plain = await this.#plain().catch(() => undefined);
+      if (plain === undefined || plain instanceof Error) return false;
+      this.#opened = Promise.resolve(plain);
+    }
+    return (await this.#opened.catch(() => undefined)) !== undefined;
+  }
+
   /** Signs for one login. Raises whatever keeps the private half from being used. */
   async sign(data: Buffer, options: SigningRequestOptions, prompter: Prompter): Promise<Buffer> {
     const opened = await this.#open(prompter);
@@ -78,17 +88,28 @@ export class LoginKey {
   }
 
   async #find(prompter: Prompter): Promise<ParsedKey | undefined> {
-    const { file, text, passphrase } = this.#half;
-    if (file === undefined && text === undefined) return undefined;
-    const content = text?.reveal() ?? (await readFile(file!, 'utf8'));
-    const plain = utils.parseKey(content, passphrase?.reveal());
+    const plain = await this.#plain();
     if (!(plain instanceof Error)) return plain;
     if (await this.#agentHolds()) return undefined;
     if (!/encrypted|passphrase/i.test(plain.message)) throw plain;
-    return this.#decrypt(content, prompter);
+    return this.#decrypt(prompter);
   }
 
-  async #decrypt(content: string, prompter: Prompter): Promise<ParsedKey> {
+  /** The private half as far as nobody needs to be asked; an error where somebody must be, undefined where the agent alone has it. */
+  async #plain(): Promise<ParsedKey | Error | undefined> {
+    const content = await this.#content();
+    if (content === undefined) return undefined;
+    return utils.parseKey(content, this.#half.passphrase?.reveal());
+  }
+
+  async #content(): Promise<string | undefined> {
+    const { file, text } = this.#half;
+    if (text !== undefined) return text.reveal();
+    return file === undefined ? undefined : readFile(file, 'utf8');
+  }
+
+  async #decrypt(prompter: Prompter): Promise<ParsedKey> {
+    const content = (await this.#content()) ?? '';
     for (let tries = 0; tries < TRIES; tries++) {
       const passphrase = await prompter.password(
         `Enter passphrase for key '${this.#half.file ?? ''}':`,
