@@ -14,7 +14,9 @@ interface Protocol {
   readonly _handlers: {
     SERVICE_ACCEPT: (protocol: Protocol, name: string) => void;
     USERAUTH_PK_OK: (protocol: Protocol) => void;
+    GLOBAL_REQUEST: (protocol: Protocol, name: string, wantsReply: boolean) => void;
   };
+  requestFailure(): void;
   /** Methods of the class, which stand in for a moment as properties of the object. */
   exec?: (channel: number, command: string, wantReply: boolean) => void;
   authPK?: () => void;
@@ -68,4 +70,14 @@ export function execAhead(client: Client, wire: Duplex, command: string): Ahead 
     if (number !== FIRST_CHANNEL) protocol.exec?.(number, ...request);
   };
   return { channel, withdraw };
+}
+
+/**
+ * Takes no notice of the further host keys that sshd announces (OpenSSH's PROTOCOL, section 2.5): ssh2 would have each
+ * proven, RSA ones at some cost, and nobody here asks for them.
+ */
+export function ignoreFurtherHostKeys(client: Client): void {
+  protocolOf(client)._handlers.GLOBAL_REQUEST = (protocol, _name, wantsReply) => {
+    if (wantsReply) protocol.requestFailure();
+  };
 }

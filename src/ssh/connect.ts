@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { Client, type ClientErrorExtensions, type ServerHostKeyAlgorithm } from 'ssh2';
 import { printable, printableLines } from '../core/printable.ts';
 import { PrepError, type Problem } from '../core/problem.ts';
-import { execAhead, loginAtOnce, signAtOnce, type Ahead } from './ahead.ts';
+import { execAhead, ignoreFurtherHostKeys, loginAtOnce, signAtOnce, type Ahead } from './ahead.ts';
 import { Login, type Access } from './authenticate.ts';
 import type { HostKeyJudge } from './host-key.ts';
 import { directly, type Route } from './route.ts';
@@ -200,6 +200,7 @@ class Connection {
         this.#phase = 'open';
         this.#login.succeeded();
         this.#patience(0);
+        ignoreFurtherHostKeys(this.#client);
         this.#wire.off('data', this.#heard);
         this.#access.note(`logged in with ${this.#login.login} over one connection`);
         resolve(this.#session());

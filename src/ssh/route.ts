@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { PrepError } from '../core/problem.ts';
 import type { Settings } from './settings.ts';
@@ -9,7 +9,23 @@ export type Route = (settings: Settings) => Duplex | Promise<Duplex>;
 
 /** Straight over TCP. ssh2 leaves Nagle's algorithm on, which makes most of its packets wait for an acknowledgement. */
 export const directly: Route = ({ address, port }) =>
-  connect({ host: address, port, noDelay: true });
+  gathering(connect({ host: address, port, noDelay: true }));
+
+/**
+ * Sends in one go what is written in one turn of the event loop. ssh2 writes each packet in three pieces; as
+ * segments of their own they would use up what TCP may send before the first acknowledgement (RFC 6928).
+ */
+function gathering(wire: Socket): Socket {
+  const write = wire.write.bind(wire) as (...written: unknown[]) => boolean;
+  wire.write = (...written: unknown[]): boolean => {
+    if (wire.writableCorked === 0) {
+      wire.cork();
+      setImmediate(() => wire.uncork());
+    }
+    return write(...written);
+  };
+  return wire;
+}
 
 /** Through a command of the user's own configuration (ssh_config(5), ProxyCommand), run as ssh runs it. */
 export function throughCommand(command: string): Route {
