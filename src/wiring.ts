@@ -1,10 +1,10 @@
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { Invocation } from './cli/arguments.ts';
+import type { ExportFormat, Invocation } from './cli/arguments.ts';
 import type { Options } from './cli/options.ts';
 import type { Destination } from './core/destination.ts';
 import type { Observer, Report } from './core/event.ts';
-import type { Step } from './core/plan.ts';
+import type { Desired, Step } from './core/plan.ts';
 import { explain, PrepError, problemOf } from './core/problem.ts';
 import type { Prompter } from './core/prompter.ts';
 import type { Secret } from './core/secret.ts';
@@ -29,6 +29,7 @@ interface Terminal {
 /** Runs a command that has to do with accounts, in the real world, and gives its exit status. */
 export async function run(invocation: Invocation, steps: readonly Step[]): Promise<number> {
   if (invocation.command === 'demo') return demo(invocation.options, steps);
+  if (invocation.command === 'export') return exported(invocation, steps);
   if (invocation.command !== 'prepare' && invocation.command !== 'undo') {
     throw notThereYet(`prep ${invocation.command}`);
   }
@@ -186,6 +187,39 @@ function refuseWhatIsMissing(options: Options): void {
 
 function notThereYet(what: string): PrepError {
   return new PrepError({ code: 'usage', text: `${what} is not part of this version yet` });
+}
+
+/** Writes down what prepare would bring about, for tools that do it without prep. */
+async function exported(
+  { options, format, destinations }: Extract<Invocation, { command: 'export' }>,
+  steps: readonly Step[],
+): Promise<number> {
+  const terminal = await openTerminal(options);
+  try {
+    const world = worldOf(options, steps, terminal, homedir());
+    const { gather } = await import('./run/prepare.ts');
+    const { desired, chosen } = await gather(world);
+    if (chosen.toMake !== undefined) throw new PrepError({ code: 'no-key' });
+    const names = new Set(world.steps.map(({ name }) => name));
+    process.stdout.write(await description(format, desired, names, destinations));
+    return 0;
+  } finally {
+    terminal.close();
+  }
+}
+
+async function description(
+  format: ExportFormat,
+  desired: Desired,
+  names: ReadonlySet<string>,
+  destinations: readonly Destination[],
+): Promise<string> {
+  if (format === 'ansible') {
+    const { ansiblePlaybook } = await import('./export/ansible.ts');
+    return ansiblePlaybook(desired, names, destinations);
+  }
+  const { cloudConfig } = await import('./export/cloud-init.ts');
+  return cloudConfig(desired, names, destinations[0]?.user ?? userInfo().username);
 }
 
 async function demo(options: Options, steps: readonly Step[]): Promise<number> {

@@ -1,5 +1,5 @@
 import { parseDestination, type Destination } from '../core/destination.ts';
-import { COMPLETION_SHELLS } from './help.ts';
+import { COMPLETION_SHELLS, EXPORT_FORMATS } from './help.ts';
 import { distance } from './nearest.ts';
 import {
   oneOf,
@@ -14,6 +14,9 @@ import {
 /** A shell that there is a completion script for. */
 export type CompletionShell = (typeof COMPLETION_SHELLS)[number];
 
+/** A tool that the desired state can be written down for. */
+export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+
 /** What the user asked for. `destinations` is empty only where `--hosts` names more. */
 export type Invocation = { readonly options: Options } & (
   | { readonly command: 'prepare' | 'undo'; readonly destinations: readonly Destination[] }
@@ -24,6 +27,11 @@ export type Invocation = { readonly options: Options } & (
       readonly remoteCommand: readonly string[];
     }
   | { readonly command: 'mastering'; readonly remove: boolean }
+  | {
+      readonly command: 'export';
+      readonly format: ExportFormat;
+      readonly destinations: readonly Destination[];
+    }
   | { readonly command: 'completion'; readonly shell: CompletionShell }
   | { readonly command: 'steps' | 'demo' | 'help' | 'version' }
 );
@@ -37,6 +45,7 @@ export const COMMANDS = [
   'steps',
   'demo',
   'completion',
+  'export',
 ] as const;
 
 type Command = (typeof COMMANDS)[number];
@@ -100,6 +109,13 @@ function subcommand(command: Command, words: Words, options: Options): Invocatio
     case 'completion':
       refuseExtra(command, words, 1);
       return { command, shell: oneOf(before[0], COMPLETION_SHELLS, 'prep completion'), options };
+    case 'export':
+      return {
+        command,
+        format: oneOf(before[0], EXPORT_FORMATS, 'prep export'),
+        destinations: [...before.slice(1), ...(after ?? [])].map(parseDestination),
+        options,
+      };
     default:
       refuseExtra(command, words, 0);
       return { command, options };

@@ -10,6 +10,7 @@ const ABOUT: Readonly<Record<(typeof COMMANDS)[number], string>> = {
   steps: 'list the steps',
   demo: 'prepare a throw-away account',
   completion: 'print a shell completion script',
+  export: 'write the same down for Ansible or cloud-init',
 };
 
 /** The completion script for a shell; to be sourced, or put where the shell looks for such. */

@@ -19,6 +19,9 @@ export const TRANSPORTS = ['auto', 'ssh2', 'openssh'] as const;
 /** The shells that `prep completion` writes a script for. */
 export const COMPLETION_SHELLS = ['bash', 'zsh', 'fish'] as const;
 
+/** What `prep export` writes for. */
+export const EXPORT_FORMATS = ['ansible', 'cloud-init'] as const;
+
 /** Every flag, in the order of the help text. */
 export const FLAGS: readonly Flag[] = [
   { name: 'port', short: 'p', value: 'N', completes: 'nothing', about: 'port to connect to' },
@@ -142,6 +145,7 @@ usage:
   prep mastering [--remove] [-F FILE]          share connections, by ssh_config
   prep steps                                   list the steps, in order
   prep demo                                    prepare a throw-away account here
+  prep export ansible|cloud-init [<dest>...]   the same, for other tools
   prep completion bash|zsh|fish                print a shell completion script
 
 A destination is [user@]host[:port], [user@][v6addr]:port,

@@ -15,7 +15,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   remote: ['core', 'ssh/session'],
   run: ['core', 'local', 'ssh', 'remote'],
   demo: ['core', 'local/key-pair', 'remote/shell-text'],
-  main: ['core', 'steps', 'local', 'ssh', 'run', 'terminal', 'cli', 'demo'],
+  export: ['core'],
+  main: ['core', 'steps', 'export', 'local', 'ssh', 'run', 'terminal', 'cli', 'demo'],
 };
 
 /** Who may load each package. Types alone may be imported throughout the room. */
@@ -23,6 +24,7 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
   diff: ['core/diff'],
   inquirer: ['terminal/inquirer'],
   listr2: ['terminal/live-list'],
+  yaml: ['export/ansible', 'export/cloud-init'],
   ssh2: ['ssh/connect', 'ssh/login-key', 'local/key-pair', 'demo/embedded-server'],
   'ssh2-sftp-client': ['ssh/sftp'],
 };

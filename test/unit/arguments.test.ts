@@ -43,6 +43,7 @@ describe('commands', () => {
     [['steps'], { command: 'steps' }],
     [['demo'], { command: 'demo' }],
     [['completion', 'fish'], { command: 'completion', shell: 'fish' }],
+    [['export', 'ansible'], { command: 'export', format: 'ansible', destinations: [] }],
     [
       ['demo1', 'undone'],
       { command: 'prepare', destinations: [{ host: 'demo1' }, { host: 'undone' }] },
@@ -153,6 +154,7 @@ describe('refusals', () => {
       ['completion', 'tcsh'],
       'prep completion takes bash, zsh or fish, not "tcsh"; see prep --help',
     ],
+    [['export', 'chef'], 'prep export takes ansible or cloud-init, not "chef"; see prep --help'],
     [['completion'], 'prep completion takes bash, zsh or fish; see prep --help'],
     [['web1', '--remove'], '--remove goes with prep mastering; see prep --help'],
     [
