@@ -1,15 +1,14 @@
-import { execFile } from 'node:child_process';
-import { access } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { label, parseDestination, type Destination } from '../core/destination.ts';
-import { PrepError } from '../core/problem.ts';
+import { beyondSsh2, type Beyond } from './beyond-ssh2.ts';
+import { readSshConfig, type ConfigFlags, type SshConfig } from './ssh-config.ts';
 
 /** How unknown host keys are treated; a changed one is refused whatever this says. */
 export type HostKeyPolicy = 'ask' | 'accept-new' | 'strict';
 
 /** A destination resolved through ssh_config and flags: all that dialling and logging in needs to know. */
-export interface Settings {
+export interface Settings extends Beyond {
   readonly destination: Destination;
   /** `alice@web1`, as prompts name the account: without a port, as ssh(1) does. */
   readonly label: string;
@@ -36,11 +35,9 @@ export interface Settings {
 }
 
 /** What the command line says about reaching hosts. */
-export interface SettingsFlags {
-  readonly port?: number;
+export interface SettingsFlags extends ConfigFlags {
   readonly hostKey: HostKeyPolicy;
   readonly knownHosts?: string;
-  readonly sshConfig?: string;
   readonly controlPath?: string;
   readonly jump?: readonly Destination[];
 }
@@ -58,11 +55,15 @@ export async function resolveSettings(
   flags: SettingsFlags,
   home: string,
 ): Promise<Settings> {
-  const config = await askSsh(destination, { ...flags, ...(await configOf(home, flags)) });
-  const first = (name: string): string | undefined => config.get(name)?.[0];
+  const config = await readSshConfig(destination, flags, home);
+  const { first } = config;
   const user = destination.user ?? first('user') ?? userInfo().username;
   const port = flags.port ?? destination.port ?? Number(first('port') ?? 22);
   const alias = first('hostkeyalias');
+  const identityFiles = config
+    .all('identityfile')
+    .filter((file) => !DEFAULT_IDENTITY.test(file))
+    .map((file) => inHome(file, home));
   const seconds = Number(first('connecttimeout'));
   return {
     destination,
@@ -75,9 +76,8 @@ export async function resolveSettings(
     knownHosts: flags.knownHosts === undefined ? configured(config, home) : [flags.knownHosts],
     hashKnownHosts: first('hashknownhosts') === 'yes',
     ...wayThere(flags, first('proxyjump'), first('proxycommand')),
-    identityFiles: (config.get('identityfile') ?? [])
-      .filter((file) => !DEFAULT_IDENTITY.test(file))
-      .map((file) => inHome(file, home)),
+    identityFiles,
+    ...(await beyondSsh2(config, identityFiles)),
     ...controlPathOf(flags, first('controlpath')),
     connectTimeout: seconds > 0 ? seconds * 1000 : CONNECT_TIMEOUT,
   };
@@ -115,9 +115,9 @@ function controlPathOf(
   return { controlPath: { socket: configuredAs, required: false } };
 }
 
-function configured(config: ReadonlyMap<string, readonly string[]>, home: string): string[] {
+function configured({ first }: SshConfig, home: string): string[] {
   const files = ['userknownhostsfile', 'globalknownhostsfile']
-    .flatMap((name) => config.get(name)?.[0]?.split(' ') ?? [])
+    .flatMap((name) => first(name)?.split(' ') ?? [])
     .filter((file) => file !== '' && file !== 'none')
     .map((file) => inHome(file, home));
   return files.length > 0 ? files : [join(home, '.ssh', 'known_hosts'), '/etc/ssh/ssh_known_hosts'];
@@ -128,61 +128,4 @@ function inHome(file: string, home: string): string {
   const real = userInfo().homedir;
   if (file.startsWith('~/')) return join(home, file.slice(2));
   return file.startsWith(`${real}/`) ? join(home, file.slice(real.length)) : file;
-}
-
-async function configOf(
-  home: string,
-  { sshConfig }: SettingsFlags,
-): Promise<{ sshConfig?: string }> {
-  if (sshConfig !== undefined || home === userInfo().homedir) return {};
-  const own = join(home, '.ssh', 'config');
-  const system = '/etc/ssh/ssh_config';
-  for (const file of [own, system]) {
-    const readable = await access(file).then(
-      () => true,
-      () => false,
-    );
-    if (readable) return { sshConfig: file };
-  }
-  return {};
-}
-
-/** Runs `ssh -G`: one `name value` a line, names in lower case. An empty map where there is no ssh. */
-async function askSsh(
-  destination: Destination,
-  flags: SettingsFlags,
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  const args = ['-G'];
-  if (flags.sshConfig !== undefined) args.push('-F', flags.sshConfig);
-  if (destination.user !== undefined) args.push('-l', destination.user);
-  const port = flags.port ?? destination.port;
-  if (port !== undefined) args.push('-p', String(port));
-  const { error, stdout, stderr } = await run('ssh', [...args, '--', destination.host]);
-  if (error === null) return parseSettings(stdout);
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
-  const said = stderr.trim().split('\n').at(-1) ?? '';
-  throw new PrepError({ code: 'usage', text: `ssh rejects its configuration: ${said}` }, error);
-}
-
-function parseSettings(text: string): Map<string, string[]> {
-  const config = new Map<string, string[]>();
-  for (const line of text.split('\n')) {
-    const space = line.indexOf(' ');
-    if (space < 0) continue;
-    const name = line.slice(0, space);
-    config.set(name, [...(config.get(name) ?? []), line.slice(space + 1)]);
-  }
-  return config;
-}
-
-function run(
-  command: string,
-  args: readonly string[],
-): Promise<{ error: Error | null; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(command, args, { timeout: 10_000 }, (error, stdout, stderr) => {
-      resolve({ error, stdout, stderr });
-    });
-    child.stdin?.end();
-  });
 }

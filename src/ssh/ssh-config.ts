@@ -1,0 +1,107 @@
+import { execFile } from 'node:child_process';
+import { access } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import type { Destination } from '../core/destination.ts';
+import { PrepError } from '../core/problem.ts';
+import { mentionedIn, type ConfigFiles, type Mentioned } from './config-files.ts';
+
+/** ssh_config as it holds for one destination. */
+export interface SshConfig {
+  /** What a keyword (in lower case) is set to, one text for each time it counts; defaults included. */
+  readonly all: (keyword: string) => readonly string[];
+  /** The first of them; undefined where nothing is set. */
+  readonly first: (keyword: string) => string | undefined;
+  readonly keywords: readonly string[];
+  readonly mentioned: Mentioned;
+}
+
+/** What the command line says about ssh_config. */
+export interface ConfigFlags {
+  readonly port?: number;
+  /** The file to read instead of the usual two, or `none`. */
+  readonly sshConfig?: string;
+}
+
+const SYSTEM = '/etc/ssh/ssh_config';
+
+/**
+ * Reads ssh_config for a destination. `ssh -G` is the truth (Host, Match, Include, tokens); where there is no
+ * OpenSSH, nothing is set.
+ * @throws PrepError `usage` where ssh rejects the configuration
+ */
+export async function readSshConfig(
+  destination: Destination,
+  flags: ConfigFlags,
+  home: string,
+): Promise<SshConfig> {
+  const { sshConfig, files } = await filesFor(flags, home);
+  const named = { ...flags, ...(sshConfig !== undefined && { sshConfig }) };
+  const [values, mentioned] = await Promise.all([
+    askSsh(destination, named),
+    mentionedIn(files, home),
+  ]);
+  const all = (keyword: string): readonly string[] => values.get(keyword) ?? [];
+  return { all, first: (keyword) => all(keyword)[0], keywords: [...values.keys()], mentioned };
+}
+
+/** The files that count, and the one to name to ssh: it takes the home directory from the passwd entry, whatever HOME says. */
+async function filesFor(
+  { sshConfig }: ConfigFlags,
+  home: string,
+): Promise<{ sshConfig?: string; files: ConfigFiles }> {
+  if (sshConfig !== undefined) {
+    return { sshConfig, files: sshConfig === 'none' ? {} : { own: sshConfig } };
+  }
+  const own = join(home, '.ssh', 'config');
+  if (home === userInfo().homedir) return { files: { own, system: SYSTEM } };
+  if (await isReadable(own)) return { sshConfig: own, files: { own } };
+  return { ...((await isReadable(SYSTEM)) && { sshConfig: SYSTEM }), files: { system: SYSTEM } };
+}
+
+function isReadable(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Runs `ssh -G`: one `name value` a line, names in lower case. An empty map where there is no ssh. */
+async function askSsh(
+  destination: Destination,
+  flags: ConfigFlags,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const args = ['-G'];
+  if (flags.sshConfig !== undefined) args.push('-F', flags.sshConfig);
+  if (destination.user !== undefined) args.push('-l', destination.user);
+  const port = flags.port ?? destination.port;
+  if (port !== undefined) args.push('-p', String(port));
+  const { error, stdout, stderr } = await run('ssh', [...args, '--', destination.host]);
+  if (error === null) return parsed(stdout);
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
+  const said = stderr.trim().split('\n').at(-1) ?? '';
+  throw new PrepError({ code: 'usage', text: `ssh rejects its configuration: ${said}` }, error);
+}
+
+function parsed(text: string): Map<string, string[]> {
+  const config = new Map<string, string[]>();
+  for (const line of text.split('\n')) {
+    const space = line.indexOf(' ');
+    if (space < 0) continue;
+    const name = line.slice(0, space);
+    config.set(name, [...(config.get(name) ?? []), line.slice(space + 1)]);
+  }
+  return config;
+}
+
+function run(
+  command: string,
+  args: readonly string[],
+): Promise<{ error: Error | null; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(command, args, { timeout: 10_000 }, (error, stdout, stderr) => {
+      resolve({ error, stdout, stderr });
+    });
+    child.stdin?.end();
+  });
+}
