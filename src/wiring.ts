@@ -71,7 +71,7 @@ async function serve(
   { command, destinations }: Invocation & { readonly command: 'prepare' | 'undo' },
   view: View,
 ): Promise<number> {
-  const work = command === 'undo' ? await undoing(world) : await preparing(world);
+  const work = command === 'undo' ? await undoing(world) : await preparing(world, destinations);
   const reports: Report[] = [];
   for (const destination of destinations) {
     const report = await work(destination).catch((error: unknown) =>
@@ -87,9 +87,9 @@ async function serve(
 
 type Work = (destination: Destination) => Promise<Report>;
 
-async function preparing(world: World): Promise<Work> {
+async function preparing(world: World, destinations: readonly Destination[]): Promise<Work> {
   const { gather, prepare } = await import('./run/prepare.ts');
-  const preparation: Preparation = await gather(world);
+  const preparation: Preparation = await gather(world, destinations);
   return (destination) => prepare(world, destination, preparation);
 }
 
@@ -231,7 +231,7 @@ async function demo(options: Options, steps: readonly Step[]): Promise<number> {
     const terminal = { view, prompter: unattended(true), attended: false, close: () => undefined };
     const wishes: Options = { ...options, knownHosts, sshConfig };
     const world = worldOf(wishes, steps, terminal, home, password);
-    const report = await gather(world)
+    const report = await gather(world, [destination])
       .then((preparation) => prepare(world, destination, preparation))
       .catch((error: unknown) => failed(world, destination, error));
     const observe: Observer = view.observe;

@@ -37,6 +37,7 @@ export type Problem =
   // logging in
   | { code: 'wrong-password'; tries: number }
   | { code: 'password-not-offered'; offers: readonly string[]; keyTried: boolean }
+  | { code: 'login-ruled-out'; methods: readonly string[]; keyTried: boolean }
   | { code: 'password-expired' }
   | { code: 'new-password-refused'; said: string }
   | { code: 'hung-up'; during: string; said: string }
@@ -193,6 +194,11 @@ function words(p: Problem): Words {
       return [
         `the server takes no password (it offers ${p.offers.map(printable).join(', ') || 'nothing'})${p.keyTried ? ' and refused the key' : ''}`,
         'name a key that it knows with -i, or have password login allowed there',
+      ];
+    case 'login-ruled-out':
+      return [
+        `ssh_config rules out logging in there by ${p.methods.join(' or ')}${p.keyTried ? ', and the server refused the key' : ''}`,
+        'allow it for this host (PasswordAuthentication, KbdInteractiveAuthentication, PubkeyAuthentication, PreferredAuthentications), or name a key that the server knows with -i',
       ];
     case 'password-expired':
       return [

@@ -31,6 +31,8 @@ export interface KeyWish {
   readonly identities: readonly string[];
   readonly home: string;
   readonly prompter: Prompter;
+  /** The sockets of the agents to look in; default that of SSH_AUTH_SOCK. */
+  readonly agents?: () => Promise<readonly string[]>;
 }
 
 /** The keys to install. */
@@ -55,13 +57,16 @@ export async function candidateKeys(home: string): Promise<readonly KeyFile[]> {
   return distinct(found.flatMap((key) => (key?.key.type === 'ssh-dss' ? [] : (key ?? []))));
 }
 
-/** The keys that the agent holds, as `ssh-add -L` lists them; none where there is no agent or it does not answer in 5 s. */
-export async function agentKeys(): Promise<readonly AuthorizedKey[]> {
-  if ((process.env['SSH_AUTH_SOCK'] ?? '') === '') return [];
+/** The keys that an agent holds, as `ssh-add -L` lists them; none where there is no agent or it does not answer in 5 s. */
+export async function agentKeys(
+  socket = process.env['SSH_AUTH_SOCK'] ?? '',
+): Promise<readonly AuthorizedKey[]> {
+  if (socket === '') return [];
   try {
     const list = await promisify(execFile)('ssh-add', ['-L'], {
       timeout: 5000,
       encoding: 'latin1',
+      env: { ...process.env, SSH_AUTH_SOCK: socket },
     });
     const keys = list.stdout.split('\n').flatMap((line) => parseAuthorizedKey(line) ?? []);
     return keys.filter((key) => !isCertificate(key));
@@ -83,10 +88,16 @@ export async function chooseKeys(wish: KeyWish): Promise<ChosenKeys> {
     };
   }
   const own = await candidateKeys(home);
-  const offered = own.length > 0 ? own : (await agentKeys()).map((key): LocalKey => ({ key }));
+  const offered = own.length > 0 ? own : await heldKeys(wish);
   if (offered.length > 0) return { keys: [await oneOf(offered, prompter)] };
   await refuseToReplace(home);
   return newPair(home, prompter);
+}
+
+async function heldKeys({ agents }: KeyWish): Promise<readonly LocalKey[]> {
+  const sockets = await agents?.();
+  const held = await Promise.all(sockets?.map((socket) => agentKeys(socket)) ?? [agentKeys()]);
+  return distinct(held.flat().map((key) => ({ key })));
 }
 
 async function oneOf(offered: readonly LocalKey[], prompter: Prompter): Promise<LocalKey> {

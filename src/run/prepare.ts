@@ -6,6 +6,7 @@ import { readDotfiles } from '../local/dotfiles.ts';
 import { writeKeyPair } from '../local/key-pair.ts';
 import { chooseKeys, type ChosenKeys } from '../local/keys.ts';
 import { LoginKey } from '../ssh/login-key.ts';
+import { loginKey } from './login-keys.ts';
 import { carryOut, confirmed, planned, reportOf, type CarriedOut } from './carry-out.ts';
 import { reach, type Reached } from './reach.ts';
 import { beginTrial, refusal, type Trial } from './verify.ts';
@@ -19,13 +20,21 @@ export interface Preparation {
   readonly chosen: ChosenKeys;
 }
 
-/** Reads this machine's half of the job: keys and dotfiles. @throws PrepError */
-export async function gather(world: World): Promise<Preparation> {
+/** Reads this machine's half of the job, for all destinations: keys and dotfiles. @throws PrepError */
+export async function gather(
+  world: World,
+  destinations: readonly Destination[],
+): Promise<Preparation> {
   const { wishes, home } = world;
   const names = new Set(world.steps.map(({ name }) => name));
   const chosen: ChosenKeys =
     names.has('authorized-keys') || wishes.identities.length > 0
-      ? await chooseKeys({ identities: wishes.identities, home, prompter: world.prompter })
+      ? await chooseKeys({
+          identities: wishes.identities,
+          home,
+          prompter: world.prompter,
+          agents: () => agentsFor(world, destinations),
+        })
       : { keys: [] };
   const dotfiles = names.has('dotfiles')
     ? await readDotfiles({
@@ -38,16 +47,32 @@ export async function gather(world: World): Promise<Preparation> {
   return { desired, chosen, keys: loginKeys(chosen) };
 }
 
+/** The agents that ssh_config names for the destinations, each once. */
+async function agentsFor(
+  { settings }: World,
+  destinations: readonly Destination[],
+): Promise<readonly string[]> {
+  const agents = await Promise.all(
+    // What is wrong with a destination is said when its turn has come.
+    destinations.map((destination) =>
+      settings(destination).then(
+        ({ agent }) => agent,
+        () => undefined,
+      ),
+    ),
+  );
+  return [...new Set(agents)].filter((agent) => agent !== undefined);
+}
+
 /** The chosen keys as keys to log in with, their private halves wherever they are. */
-export function loginKeys({ keys, toMake }: ChosenKeys): LoginKey[] {
-  const agent = process.env['SSH_AUTH_SOCK'];
-  return keys.map(({ key, privateFile }) =>
+function loginKeys({ keys, toMake }: ChosenKeys): LoginKey[] {
+  return keys.map((key) =>
     toMake === undefined
-      ? new LoginKey(key, {
-          ...(privateFile !== undefined && { file: privateFile }),
-          ...(agent !== undefined && agent !== '' && { agent }),
-        })
-      : new LoginKey(key, { text: toMake.pair.privateText, passphrase: toMake.pair.passphrase }),
+      ? loginKey(key, {})
+      : new LoginKey(key.key, {
+          text: toMake.pair.privateText,
+          passphrase: toMake.pair.passphrase,
+        }),
   );
 }
 
@@ -107,7 +132,8 @@ async function trialFor(
   if (!world.wishes.verify || changes.length === 0) return 'not wanted';
   const shellChanges = changes.some(({ what }) => what === 'login-shell');
   if (reached.session.login === 'key' && !shellChanges) return 'proven';
-  const key = keys.find(({ usable }) => usable);
+  const { agent } = reached.settings;
+  const key = keys.map((one) => one.through(agent)).find(({ usable }) => usable);
   if (key === undefined || !(await key.unlock(world.prompter))) return 'not wanted';
   return { key, trial: beginTrial(world, reached, key) };
 }

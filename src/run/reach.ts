@@ -5,12 +5,14 @@ import { explain, PrepError, problemOf } from '../core/problem.ts';
 import { changeExpired, isExpired } from '../ssh/expired-password.ts';
 import { ShellAccount, prepareProbe } from '../remote/shell-account.ts';
 import type { Access } from '../ssh/authenticate.ts';
+import { passedOver } from '../ssh/beyond-ssh2.ts';
 import { connect } from '../ssh/connect.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { NewPassword, Password } from '../ssh/password.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Settings } from '../ssh/settings.ts';
+import { keysToOffer, usualKeys } from './login-keys.ts';
 import { wayTo, type Way } from './route.ts';
 import type { World } from './world.ts';
 
@@ -30,7 +32,8 @@ export interface Reached {
 /** What to read first. */
 export interface Reaching {
   readonly destination: Destination;
-  readonly keys: readonly LoginKey[];
+  /** The keys to try first, or those that usually let the user in. */
+  readonly keys: readonly LoginKey[] | 'usual';
   readonly readings: readonly Reading[];
 }
 
@@ -39,16 +42,22 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
   const { destination, readings } = reaching;
   const settings = await world.settings(destination);
   const judge = await HostKeyJudge.read(settings, world.prompter);
-  const password = new Password(`${settings.label}'s password:`, world.prompter, world.password);
+  const password = new Password(
+    `${settings.label}'s password:`,
+    world.prompter,
+    world.password,
+    settings.passwordPrompts,
+  );
   const way = wayTo(world, settings);
   const master = await liveMaster(world, settings);
   const probe = { readings, loginShell: world.wishes.shell };
   const opening = prepareProbe(probe);
   const mayChange = !world.wishes.dryRun;
   const newPassword = new NewPassword(settings.label, world.prompter, world.newPassword);
-  const logIn = (): Promise<Session> => {
-    const access = {
-      ...accessFor(world, settings, reaching, password),
+  let access: Access | undefined;
+  const logIn = async (): Promise<Session> => {
+    access ??= {
+      ...(await accessFor(world, settings, reaching, password)),
       ...(mayChange && { newPassword }),
     };
     const banner = (text: string): void => world.observe({ type: 'banner', destination, text });
@@ -132,22 +141,28 @@ async function liveMaster(
   }
 }
 
-function accessFor(
+async function accessFor(
   world: World,
   settings: Settings,
-  { destination, keys }: Reaching,
+  { destination, keys: first }: Reaching,
   password: Password,
-): Access {
-  const usable = keys.filter((key) => key.usable);
-  if (!world.attended && world.password === undefined && usable.length === 0) {
+): Promise<Access> {
+  const note = (text: string): void => world.observe({ type: 'note', destination, text });
+  for (const text of passedOver(settings)) note(text);
+  const keys =
+    first === 'usual'
+      ? await usualKeys(world, settings, note)
+      : await keysToOffer(world, settings, first, note);
+  const { user, methods } = settings;
+  const needsPassword = keys.length === 0 && methods.some((method) => method !== 'publickey');
+  if (!world.attended && world.password === undefined && needsPassword) {
     throw new PrepError({
       code: 'needs-an-answer',
       question: `${settings.label}'s password`,
       flag: 'give it with --password-file or PREP_PASSWORD',
     });
   }
-  const note = (text: string): void => world.observe({ type: 'note', destination, text });
-  return { user: settings.user, keys: usable, password, prompter: world.prompter, note };
+  return { user, keys, methods, password, prompter: world.prompter, note };
 }
 
 async function rememberHostKey(

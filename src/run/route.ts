@@ -1,18 +1,15 @@
 import type { Duplex } from 'node:stream';
 import type { Destination } from '../core/destination.ts';
 import { PrepError, problemOf } from '../core/problem.ts';
-import { candidateKeys, readPublicKey } from '../local/keys.ts';
 import { connect } from '../ssh/connect.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
-import { LoginKey } from '../ssh/login-key.ts';
 import { NewPassword, Password } from '../ssh/password.ts';
 import { directly, throughCommand, type Route } from '../ssh/route.ts';
 import type { Ssh2Session } from '../ssh/ssh2-session.ts';
 import type { Settings } from '../ssh/settings.ts';
+import { usualKeys } from './login-keys.ts';
+import { passedOver } from '../ssh/beyond-ssh2.ts';
 import type { World } from './world.ts';
-
-/** More than these would use up a server's patience (MaxAuthTries is 6 by default). */
-const KEYS = 3;
 
 /** A way to a host that may lead over others. */
 export interface Way {
@@ -77,10 +74,17 @@ async function reachHop(
   const judge = await HostKeyJudge.read(settings, world.prompter);
   const note = (text: string): void =>
     world.observe({ type: 'note', destination: hop, text: `jump host: ${text}` });
+  for (const text of passedOver(settings)) note(text);
   const access = {
     user: settings.user,
-    keys: await hopKeys(world, settings),
-    password: new Password(`${settings.label}'s password:`, world.prompter),
+    keys: await usualKeys(world, settings, note),
+    methods: settings.methods,
+    password: new Password(
+      `${settings.label}'s password:`,
+      world.prompter,
+      undefined,
+      settings.passwordPrompts,
+    ),
     prompter: world.prompter,
     ...(!world.wishes.dryRun && { newPassword: new NewPassword(settings.label, world.prompter) }),
     note,
@@ -100,30 +104,4 @@ function atHop({ label }: Settings, error: unknown): unknown {
   const asItIs = ['interrupted', 'no-answer-given', 'needs-an-answer', 'jump-host'];
   if (asItIs.includes(problem.code)) return error;
   return new PrepError({ code: 'jump-host', hop: label, problem }, error);
-}
-
-/** The keys that may let the user in: those that ssh_config names for the host, else the newest of the user's own. */
-async function hopKeys(world: World, { identityFiles }: Settings): Promise<readonly LoginKey[]> {
-  return (await configuredKeys(world, identityFiles)).slice(0, KEYS);
-}
-
-async function configuredKeys(
-  world: World,
-  files: readonly string[],
-): Promise<readonly LoginKey[]> {
-  const agent = process.env['SSH_AUTH_SOCK'] ?? '';
-  const named = await Promise.all(
-    files.map((file) => readPublicKey(file, world.home).catch(() => undefined)),
-  );
-  const found = named.filter((key) => key !== undefined);
-  const keys = found.length > 0 ? found : await candidateKeys(world.home);
-  return keys
-    .map(
-      ({ key, privateFile }) =>
-        new LoginKey(key, {
-          ...(privateFile !== undefined && { file: privateFile }),
-          ...(agent !== '' && { agent }),
-        }),
-    )
-    .filter(({ usable }) => usable);
 }

@@ -26,8 +26,8 @@ import { journalOf, readJournal, type JournalLine } from '../remote/journal.ts';
 import { carryOut, confirmed, planned, reportOf } from './carry-out.ts';
 import { reach, type Reached } from './reach.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
-import { candidateKeys, readPublicKey } from '../local/keys.ts';
-import { loginKeys } from './prepare.ts';
+import { readPublicKey } from '../local/keys.ts';
+import { loginKey } from './login-keys.ts';
 import type { World } from './world.ts';
 
 /** Puts back what the last run that changed something replaced. @throws PrepError with whatever `reach` raises */
@@ -63,17 +63,12 @@ function goingBack(world: World): World {
   return { ...world, wishes: { ...world.wishes, shell: '' } };
 }
 
-/** More than these would use up the server's patience (MaxAuthTries is 6 by default). */
-const KEYS = 3;
-
-/** The keys that may let the user in: those named, else the newest of the user's own. */
-async function ownKeys({ wishes, home }: World): Promise<readonly LoginKey[]> {
+/** The keys that were named, or the usual ones. */
+async function ownKeys({ wishes, home }: World): Promise<readonly LoginKey[] | 'usual'> {
   const { identities } = wishes;
-  const own =
-    identities.length > 0
-      ? await Promise.all(identities.map((file) => readPublicKey(file, home)))
-      : await candidateKeys(home);
-  return loginKeys({ keys: own.slice(0, KEYS) });
+  if (identities.length === 0) return 'usual';
+  const keys = await Promise.all(identities.map((file) => readPublicKey(file, home)));
+  return keys.map((key) => loginKey(key, {}));
 }
 
 async function lastRun(

@@ -1,9 +1,10 @@
 import type { AnyAuthMethod, KeyboardInteractiveCallback, Prompt } from 'ssh2';
 import { printable, printableLines } from '../core/printable.ts';
-import { PrepError } from '../core/problem.ts';
+import { PrepError, type Problem } from '../core/problem.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Prompter } from '../core/prompter.ts';
 import { OneKey, type LoginKey } from './login-key.ts';
+import type { LoginMethod } from './login-settings.ts';
 import type { NewPassword, Password } from './password.ts';
 import type { Session } from './session.ts';
 
@@ -14,6 +15,8 @@ export interface Access {
   readonly keys: readonly LoginKey[];
   /** Absent where no password may be used (the trial login). */
   readonly password?: Password;
+  /** What may be tried, in this order; all of it, where absent. */
+  readonly methods?: readonly LoginMethod[];
   /** Where the server demands a new one. */
   readonly newPassword?: NewPassword;
   readonly prompter: Prompter;
@@ -21,7 +24,8 @@ export interface Access {
   readonly note: (text: string) => void;
 }
 
-type Method = 'publickey' | 'password' | 'keyboard-interactive';
+/** Tried in this order where ssh_config does not say otherwise. */
+const METHODS: readonly LoginMethod[] = ['publickey', 'password', 'keyboard-interactive'];
 
 /** A prompt that wants the account's password: `Password:`, `alice@web1's password:`, `(alice@web1) Password:`. */
 const PASSWORD_PROMPT = /^(\([^)]*\) ?)?([^ ]+'s )?password( for [^ ]+)?: *$/i;
@@ -33,13 +37,13 @@ const NEW_PROMPT = /^((enter )?new|re-?type|re-?enter).*password.*: *$/i;
 /**
  * Logging in, over as many connections as the server makes necessary: what was tried on one is not
  * tried again on the next. Order: the keys at hand, then the password, then keyboard-interactive
- * (RFC 4252, RFC 4256). Nothing is offered wholesale, and there is no `none` request.
+ * (RFC 4252, RFC 4256), unless ssh_config has another. Nothing is offered wholesale, and there is no `none` request.
  */
 export class Login {
   readonly #access: Access;
   readonly #sent: () => void;
   #untried: LoginKey[];
-  #trying: Method | undefined;
+  #trying: LoginMethod | undefined;
   /** Whether the password went out on this connection and the server has not judged it yet. */
   #unjudged = false;
   #keysTried = 0;
@@ -52,6 +56,10 @@ export class Login {
     this.#access = access;
     this.#sent = sent;
     this.#untried = [...access.keys];
+  }
+
+  get #methods(): readonly LoginMethod[] {
+    return this.#access.methods ?? METHODS;
   }
 
   /** To be called when the login has succeeded: a password that was changed on the way is the one from now on. */
@@ -73,7 +81,8 @@ export class Login {
 
   /** Whether the password is what will be asked for first. */
   get startsWithPassword(): boolean {
-    return this.#untried.length === 0 && this.#access.password !== undefined;
+    const first = this.#methods.find((one) => one !== 'publickey' || this.#untried.length > 0);
+    return first === 'password' && this.#access.password !== undefined;
   }
 
   /**
@@ -95,27 +104,43 @@ export class Login {
    * @throws PrepError when nothing is left
    */
   async next(left: readonly string[] | null, partial: boolean): Promise<AnyAuthMethod> {
-    const offered = (method: Method): boolean => left === null || left.includes(method);
+    const offered = (method: LoginMethod): boolean => left === null || left.includes(method);
     this.#judge(partial, offered);
-    const key = offered('publickey') ? this.#untried.shift() : undefined;
     this.progress++;
-    if (key !== undefined) return this.#publicKey(key);
-    if (this.#access.password !== undefined) {
-      if (offered('password')) return this.#password(this.#access.password);
-      if (offered('keyboard-interactive')) return this.#keyboard(this.#access.password);
+    for (const method of this.#methods.filter(offered)) {
+      const attempt = this.#attempt(method);
+      if (attempt !== undefined) return attempt;
     }
-    throw new PrepError({
-      code: 'password-not-offered',
-      offers: left ?? [],
-      keyTried: this.#keysTried > 0,
-    });
+    throw new PrepError(this.#nothingLeft(left ?? []));
+  }
+
+  /** Undefined where there is nothing to try it with. */
+  #attempt(method: LoginMethod): AnyAuthMethod | Promise<AnyAuthMethod> | undefined {
+    const { password } = this.#access;
+    if (method === 'publickey') {
+      const key = this.#untried.shift();
+      return key && this.#publicKey(key);
+    }
+    if (password === undefined) return undefined;
+    return method === 'password' ? this.#password(password) : this.#keyboard(password);
+  }
+
+  #nothingLeft(offers: readonly string[]): Problem {
+    const keyTried = this.#keysTried > 0;
+    const ruledOut = METHODS.filter(
+      (method) => offers.includes(method) && !this.#methods.includes(method),
+    );
+    if (this.#access.password === undefined || ruledOut.length === 0) {
+      return { code: 'password-not-offered', offers, keyTried };
+    }
+    return { code: 'login-ruled-out', methods: ruledOut, keyTried };
   }
 
   /**
    * Called when the server asks for more: what was tried last either failed, or was only one factor, or
    * is a method that the server does not have, which says nothing of the password.
    */
-  #judge(partial: boolean, offered: (method: Method) => boolean): void {
+  #judge(partial: boolean, offered: (method: LoginMethod) => boolean): void {
     if (this.#trying === undefined) return;
     this.#access.note(
       `${this.#trying}: ${partial ? 'accepted, but the server wants more' : 'refused'}`,

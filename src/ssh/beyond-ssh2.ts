@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { printable } from '../core/printable.ts';
 import type { SshConfig } from './ssh-config.ts';
 
 /** Keywords that settings.ts gives a meaning to, or that `ssh -G` itself has used up. */
@@ -61,6 +62,15 @@ export interface Beyond {
   readonly opensshOnly: readonly string[];
   /** What prep passes over, whoever speaks SSH. */
   readonly unused: readonly string[];
+}
+
+/** Says which settings are passed over where ssh2 speaks SSH: one note, or none. */
+export function passedOver({ opensshOnly, unused }: Beyond): readonly string[] {
+  const names = [...opensshOnly, ...unused];
+  if (names.length === 0) return [];
+  return [
+    `ssh_config's ${names.map(printable).join(', ')} ${names.length === 1 ? 'is' : 'are'} not used by prep`,
+  ];
 }
 
 /** Looks for what the user set; what OpenSSH or the distribution sets by itself is never among it. */

@@ -31,11 +31,26 @@ const TRIES = 3;
 export class LoginKey {
   readonly key: AuthorizedKey;
   readonly #half: PrivateHalf;
+  /** What was opened once is open wherever the key is used. */
+  readonly #kept: { key?: ParsedKey };
   #opened: Promise<ParsedKey | undefined> | undefined;
 
-  constructor(key: AuthorizedKey, half: PrivateHalf) {
+  constructor(key: AuthorizedKey, half: PrivateHalf, kept: { key?: ParsedKey } = {}) {
     this.key = key;
     this.#half = half;
+    this.#kept = kept;
+  }
+
+  /** The file of the private half, where it has one. */
+  get file(): string | undefined {
+    return this.#half.file;
+  }
+
+  /** The same key where another agent, or none, may hold it. */
+  through(agent: string | undefined): LoginKey {
+    if (agent === this.#half.agent) return this;
+    const { agent: _, ...half } = this.#half;
+    return new LoginKey(this.key, { ...half, ...(agent !== undefined && { agent }) }, this.#kept);
   }
 
   /** Whether this key can be tried from here. */
@@ -82,7 +97,7 @@ export class LoginKey {
 
   /** The private half; undefined where the agent is to sign. */
   #open(prompter: Prompter): Promise<ParsedKey | undefined> {
-    this.#opened ??= this.#find(prompter);
+    this.#opened ??= this.#find(prompter).then((key) => key && (this.#kept.key = key));
     this.#opened.catch(() => (this.#opened = undefined));
     return this.#opened;
   }
@@ -97,6 +112,7 @@ export class LoginKey {
 
   /** The private half as far as nobody needs to be asked; an error where somebody must be, undefined where the agent alone has it. */
   async #plain(): Promise<ParsedKey | Error | undefined> {
+    if (this.#kept.key !== undefined) return this.#kept.key;
     const content = await this.#content();
     if (content === undefined) return undefined;
     return utils.parseKey(content, this.#half.passphrase?.reveal());

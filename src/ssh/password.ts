@@ -3,7 +3,7 @@ import { PrepError } from '../core/problem.ts';
 import type { Prompter } from '../core/prompter.ts';
 import type { Secret } from '../core/secret.ts';
 
-/** How often a password is asked for, as ssh(1) does (NumberOfPasswordPrompts). */
+/** How often a password is asked for where nobody says otherwise, as ssh(1) does (NumberOfPasswordPrompts). */
 const TRIES = 3;
 
 /**
@@ -14,15 +14,17 @@ export class Password {
   readonly #question: string;
   readonly #prompter: Prompter;
   readonly #given: Secret | undefined;
+  readonly #tries: number;
   #current: Secret | undefined;
   #obtaining: Promise<Secret> | undefined;
   #refused = 0;
 
   /** `question` is the whole prompt, e.g. `alice@web1's password:`. */
-  constructor(question: string, prompter: Prompter, given?: Secret) {
+  constructor(question: string, prompter: Prompter, given?: Secret, tries = TRIES) {
     this.#question = question;
     this.#prompter = prompter;
     this.#given = given;
+    this.#tries = tries;
   }
 
   /** The password in use; undefined as long as nobody needed it. */
@@ -48,7 +50,7 @@ export class Password {
 
   async #find(question: string, signal?: AbortSignal): Promise<Secret> {
     if (this.#given !== undefined && this.#refused === 0) return (this.#current = this.#given);
-    while (this.#given === undefined && this.#refused < TRIES) {
+    while (this.#given === undefined && this.#refused < this.#tries) {
       const answer = await this.#prompter.password(question, signal);
       if (!answer.empty) return (this.#current = answer);
       this.#refused++;

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { PrepError } from '../core/problem.ts';
 import type { Settings } from './settings.ts';
+import { expandTokens } from './tokens.ts';
 
 /** Opens a byte stream to the SSH server that `settings` name. @throws PrepError where something on the way refuses */
 export type Route = (settings: Settings) => Duplex | Promise<Duplex>;
@@ -30,31 +31,22 @@ function gathering(wire: Socket): Socket {
 /** Through a command of the user's own configuration (ssh_config(5), ProxyCommand), run as ssh runs it. */
 export function throughCommand(command: string): Route {
   return (settings) => {
-    const { address, user, destination } = settings;
+    const { address, port, user, destination } = settings;
     for (const name of [address, user, destination.host]) {
       if (/^-|[^\w.:%@+-]/.test(name)) {
         throw new PrepError({ code: 'usage', text: `"${name}" may not stand in a ProxyCommand` });
       }
     }
-    const child = spawn(`exec ${expanded(command, settings)}`, {
-      shell: true,
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      `exec ${expandTokens(command, { address, host: destination.host, port, user })}`,
+      {
+        shell: true,
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    );
     const wire = Duplex.from({ readable: child.stdout, writable: child.stdin });
     child.on('error', (error) => wire.destroy(error)).on('close', () => wire.destroy());
     wire.on('close', () => child.kill());
     return wire;
   };
-}
-
-/** The tokens that ProxyCommand knows (ssh_config(5), TOKENS); their values come from the user's own side. */
-function expanded(command: string, { address, port, user, destination }: Settings): string {
-  const tokens: Record<string, string> = {
-    '%': '%',
-    h: address,
-    n: destination.host,
-    p: String(port),
-    r: user,
-  };
-  return command.replace(/%(.)/g, (text, letter: string) => tokens[letter] ?? text);
 }

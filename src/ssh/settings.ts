@@ -1,6 +1,8 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { label, parseDestination, type Destination } from '../core/destination.ts';
+import { loginSettings, type LoginSettings } from './login-settings.ts';
+import { inHome } from './tokens.ts';
 import { beyondSsh2, type Beyond } from './beyond-ssh2.ts';
 import { readSshConfig, type ConfigFlags, type SshConfig } from './ssh-config.ts';
 
@@ -8,7 +10,7 @@ import { readSshConfig, type ConfigFlags, type SshConfig } from './ssh-config.ts
 export type HostKeyPolicy = 'ask' | 'accept-new' | 'strict';
 
 /** A destination resolved through ssh_config and flags: all that dialling and logging in needs to know. */
-export interface Settings extends Beyond {
+export interface Settings extends Beyond, LoginSettings {
   readonly destination: Destination;
   /** `alice@web1`, as prompts name the account: without a port, as ssh(1) does. */
   readonly label: string;
@@ -26,8 +28,6 @@ export interface Settings extends Beyond {
   readonly jump: readonly Destination[];
   /** A command to go through instead. */
   readonly proxyCommand?: string;
-  /** Private keys that ssh_config names for this host; OpenSSH's default ones are not among them. */
-  readonly identityFiles: readonly string[];
   /** The socket of a control master that may be alive, and whether it must be (it was named with -S). */
   readonly controlPath?: { readonly socket: string; readonly required: boolean };
   /** Milliseconds until a silent host counts as absent. */
@@ -60,24 +60,23 @@ export async function resolveSettings(
   const user = destination.user ?? first('user') ?? userInfo().username;
   const port = flags.port ?? destination.port ?? Number(first('port') ?? 22);
   const alias = first('hostkeyalias');
-  const identityFiles = config
-    .all('identityfile')
-    .filter((file) => !DEFAULT_IDENTITY.test(file))
-    .map((file) => inHome(file, home));
+  const address = first('hostname') ?? destination.host;
+  const tokens = { address, host: destination.host, port, user, hostKeyAlias: alias, home };
+  const login = loginSettings(config, tokens);
   const seconds = Number(first('connecttimeout'));
   return {
     destination,
     label: label({ user, host: destination.host }),
     user,
-    address: first('hostname') ?? destination.host,
+    address,
     port,
     ...(alias !== undefined && { hostKeyAlias: alias }),
     hostKeyPolicy: policy(flags.hostKey, first('stricthostkeychecking')),
     knownHosts: flags.knownHosts === undefined ? configured(config, home) : [flags.knownHosts],
     hashKnownHosts: first('hashknownhosts') === 'yes',
     ...wayThere(flags, first('proxyjump'), first('proxycommand')),
-    identityFiles,
-    ...(await beyondSsh2(config, identityFiles)),
+    ...login,
+    ...(await beyondSsh2(config, login.identityFiles)),
     ...controlPathOf(flags, first('controlpath')),
     connectTimeout: seconds > 0 ? seconds * 1000 : CONNECT_TIMEOUT,
   };
@@ -89,9 +88,6 @@ function policy(flag: HostKeyPolicy, configuredAs: string | undefined): HostKeyP
   if (configuredAs === 'true' || configuredAs === 'yes') return 'strict';
   return configuredAs === 'ask' ? 'ask' : 'accept-new';
 }
-
-/** What OpenSSH tries where no IdentityFile is configured. */
-const DEFAULT_IDENTITY = /^~\/\.ssh\/id_(rsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk|xmss|dsa)$/;
 
 function wayThere(
   { jump = [] }: SettingsFlags,
@@ -121,11 +117,4 @@ function configured({ first }: SshConfig, home: string): string[] {
     .filter((file) => file !== '' && file !== 'none')
     .map((file) => inHome(file, home));
   return files.length > 0 ? files : [join(home, '.ssh', 'known_hosts'), '/etc/ssh/ssh_known_hosts'];
-}
-
-/** OpenSSH takes the home directory from the passwd entry; whoever sets HOME to another means that one. */
-function inHome(file: string, home: string): string {
-  const real = userInfo().homedir;
-  if (file.startsWith('~/')) return join(home, file.slice(2));
-  return file.startsWith(`${real}/`) ? join(home, file.slice(real.length)) : file;
 }

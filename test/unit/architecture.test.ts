@@ -25,7 +25,13 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
   inquirer: ['terminal/inquirer'],
   listr2: ['terminal/live-list'],
   yaml: ['export/ansible', 'export/cloud-init'],
-  ssh2: ['ssh/connect', 'ssh/login-key', 'local/key-pair', 'demo/embedded-server'],
+  ssh2: [
+    'ssh/connect',
+    'ssh/identity-file',
+    'ssh/login-key',
+    'local/key-pair',
+    'demo/embedded-server',
+  ],
   'ssh2-sftp-client': ['ssh/sftp'],
 };
 

@@ -38,6 +38,7 @@ const SAMPLES: Samples = {
     hop: 'alice@gate',
     problem: { code: 'wrong-password', tries: 3 },
   },
+  'login-ruled-out': { code: 'login-ruled-out', methods: ['password'], keyTried: true },
   'password-expired': { code: 'password-expired' },
   'new-password-refused': { code: 'new-password-refused', said: BAD },
   'wrong-password': { code: 'wrong-password', tries: 3 },

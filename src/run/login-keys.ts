@@ -1,0 +1,108 @@
+import { printable } from '../core/printable.ts';
+import { candidateKeys, readPublicKey, type LocalKey } from '../local/keys.ts';
+import { LoginKey } from '../ssh/login-key.ts';
+import type { Settings } from '../ssh/settings.ts';
+import type { World } from './world.ts';
+
+/** More than these would use up a server's patience (MaxAuthTries is 6 by default). */
+const KEYS = 3;
+
+/** Told why a key is not tried. */
+type Note = (text: string) => void;
+
+/**
+ * The keys to offer to a host: `first`, then those that ssh_config names for it, as far as ssh_config allows
+ * them (IdentitiesOnly, PubkeyAcceptedAlgorithms, PubkeyAuthentication); those chosen with `-i` in any case.
+ */
+export async function keysToOffer(
+  world: World,
+  settings: Settings,
+  first: readonly LoginKey[],
+  note: Note,
+): Promise<readonly LoginKey[]> {
+  if (!settings.methods.includes('publickey')) return [];
+  const named = await namedKeys(world, settings, note);
+  const chosen = await chosenBlobs(world, settings);
+  const own = first
+    .map((key) => key.through(settings.agent))
+    .filter((key) => chosen.includes(key.key.blob) || isAmong(settings, named, key));
+  return distinct([...own, ...named])
+    .filter(usable(settings))
+    .slice(0, Math.max(own.length, KEYS));
+}
+
+/** The keys to offer where none was chosen: those that ssh_config names for the host, else the newest of the user's own. */
+export async function usualKeys(
+  world: World,
+  settings: Settings,
+  note: Note,
+): Promise<readonly LoginKey[]> {
+  const named = settings.identityFiles.length > 0;
+  const own = named ? [] : (await candidateKeys(world.home)).map((key) => loginKey(key, settings));
+  return (await keysToOffer(world, settings, own, note)).slice(0, KEYS);
+}
+
+/** The keys of `-i`, where they need to be told from others. */
+async function chosenBlobs(
+  { wishes, home }: World,
+  { onlyIdentities }: Settings,
+): Promise<string[]> {
+  if (onlyIdentities === undefined) return [];
+  const keys = await Promise.all(wishes.identities.map((file) => readPublicKey(file, home)));
+  return keys.map(({ key }) => key.blob);
+}
+
+/** A key of this machine as one to log in with. */
+export function loginKey({ key, privateFile }: LocalKey, { agent }: { agent?: string }): LoginKey {
+  return new LoginKey(key, {
+    ...(privateFile !== undefined && { file: privateFile }),
+    ...(agent !== undefined && { agent }),
+  });
+}
+
+async function namedKeys(
+  { home }: World,
+  settings: Settings,
+  note: Note,
+): Promise<readonly LoginKey[]> {
+  const found = await Promise.all(
+    settings.identityFiles.map(async (file) => {
+      try {
+        return loginKey(await readPublicKey(file, home).catch(() => fromPrivate(file)), settings);
+      } catch (error) {
+        const because = printable((error as Error).message);
+        note(`the key ${printable(file)} of ssh_config cannot be tried: ${because}`);
+        return undefined;
+      }
+    }),
+  );
+  return found.filter((key) => key !== undefined);
+}
+
+async function fromPrivate(file: string): Promise<LocalKey> {
+  const { publicHalf } = await import('../ssh/identity-file.ts');
+  return { key: await publicHalf(file), privateFile: file };
+}
+
+function isAmong(
+  { onlyIdentities }: Settings,
+  named: readonly LoginKey[],
+  { key, file }: LoginKey,
+): boolean {
+  if (onlyIdentities === undefined) return true;
+  if (file !== undefined && onlyIdentities.includes(file)) return true;
+  return named.some((one) => one.key.blob === key.blob);
+}
+
+function usable({ keyAlgorithms }: Settings): (key: LoginKey) => boolean {
+  const accepted = ({ type }: LoginKey['key']): boolean =>
+    keyAlgorithms === undefined ||
+    keyAlgorithms.includes(type) ||
+    (type === 'ssh-rsa' && keyAlgorithms.some((name) => name.startsWith('rsa-sha2-')));
+  return (key) => key.usable && accepted(key.key);
+}
+
+function distinct(keys: readonly LoginKey[]): readonly LoginKey[] {
+  const blobs = keys.map(({ key }) => key.blob);
+  return keys.filter(({ key }, index) => blobs.indexOf(key.blob) === index);
+}
