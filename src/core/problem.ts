@@ -17,11 +17,14 @@ export type Problem =
   | { code: 'no-answer-given'; question: string }
   | { code: 'interrupted' }
   // on the way there
-  | { code: 'cannot-resolve'; host: string }
+  /** `family` of IP, where only addresses of one are wanted. */
+  | { code: 'cannot-resolve'; host: string; family?: 4 | 6 }
   | { code: 'cannot-connect'; host: string; port: number; cause: string }
   | { code: 'no-answer'; host: string; port: number; seconds: number }
   | { code: 'not-ssh'; host: string; port: number; said: string }
-  | { code: 'no-common-algorithm'; what: string; cause: string }
+  /** `setting`: the keyword of ssh_config that leaves less to choose from. */
+  | { code: 'no-common-algorithm'; what: string; cause: string; setting?: string }
+  | { code: 'algorithms-unsupported'; setting: string; known: readonly string[] }
   | { code: 'host-key-unknown'; host: string; keyType: string; fingerprint: string; file: string }
   | { code: 'host-key-declined'; host: string }
   | {
@@ -134,6 +137,12 @@ function words(p: Problem): Words {
     case 'interrupted':
       return ['interrupted', 'run prep again: it does only what is missing', 130];
     case 'cannot-resolve':
+      if (p.family !== undefined) {
+        return [
+          `there is no IPv${p.family} address of ${printable(p.host)}`,
+          'check the name, and AddressFamily in ssh_config',
+        ];
+      }
       return [`there is no host named ${printable(p.host)}`, 'check the name and the network'];
     case 'cannot-connect':
       return [
@@ -153,7 +162,14 @@ function words(p: Problem): Words {
     case 'no-common-algorithm':
       return [
         `the server and prep have no ${p.what} in common (${printable(p.cause)})`,
-        'have its SSH server updated, or allow a newer algorithm there',
+        p.setting === undefined
+          ? 'have its SSH server updated, or allow a newer algorithm there'
+          : `allow more in ${p.setting} of ssh_config, or have its SSH server updated`,
+      ];
+    case 'algorithms-unsupported':
+      return [
+        `ssh_config's ${p.setting} leaves nothing that prep supports`,
+        `allow one of these for this host: ${p.known.join(', ')}`,
       ];
     case 'host-key-unknown':
       return [

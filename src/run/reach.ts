@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Destination } from '../core/destination.ts';
 import type { Facts, Reading } from '../core/facts.ts';
+import { printable } from '../core/printable.ts';
 import { explain, PrepError, problemOf } from '../core/problem.ts';
 import { changeExpired, isExpired } from '../ssh/expired-password.ts';
 import { ShellAccount, prepareProbe } from '../remote/shell-account.ts';
@@ -41,6 +42,7 @@ export interface Reaching {
 export async function reach(world: World, reaching: Reaching): Promise<Reached> {
   const { destination, readings } = reaching;
   const settings = await world.settings(destination);
+  sayWhatIsIgnored(world, settings);
   const judge = await HostKeyJudge.read(settings, world.prompter);
   const password = new Password(
     `${settings.label}'s password:`,
@@ -80,6 +82,18 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
     way.close();
     throw error;
   }
+}
+
+/** What was said, by who watches: the same file is read for every destination. */
+const said = new WeakMap<World['observe'], Set<string>>();
+
+function sayWhatIsIgnored({ observe }: World, { destination, ignored }: Settings): void {
+  if (ignored === undefined) return;
+  const text = `there is no ssh on this machine, and prep alone ignores in ${printable(ignored.file)}: ${ignored.what.map(printable).join(', ')}`;
+  const before = said.get(observe) ?? new Set();
+  said.set(observe, before);
+  if (!before.has(text)) observe({ type: 'notice', destination, text });
+  before.add(text);
 }
 
 interface Entry {

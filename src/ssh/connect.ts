@@ -1,8 +1,15 @@
 import type { Duplex } from 'node:stream';
-import { Client, type ClientErrorExtensions, type ServerHostKeyAlgorithm } from 'ssh2';
+import {
+  Client,
+  type Algorithms,
+  type ClientErrorExtensions,
+  type ServerHostKeyAlgorithm,
+} from 'ssh2';
 import { printable, printableLines } from '../core/printable.ts';
 import { PrepError, type Problem } from '../core/problem.ts';
 import { execAhead, ignoreFurtherHostKeys, loginAtOnce, signAtOnce, type Ahead } from './ahead.ts';
+import { attempted } from './attempts.ts';
+import { algorithmsToOffer, noCommonAlgorithm } from './algorithms.ts';
 import { Login, type Access } from './authenticate.ts';
 import type { HostKeyJudge } from './host-key.ts';
 import { directly, type Route } from './route.ts';
@@ -33,9 +40,6 @@ const CONNECTIONS = 6;
 /** How long a server may stay silent while prep waits for its answer to a login request, in milliseconds: PAM may ask a directory far away. */
 const LOGIN_PATIENCE = 60_000;
 
-/** Keep-alive: a connection that is silent for three of these counts as broken. In milliseconds. */
-const KEEPALIVE = 15_000;
-
 /**
  * Opens one authenticated connection. A server that hangs up between two tries (MaxAuthTries,
  * LoginGraceTime) is dialled again; what was tried is not tried twice.
@@ -47,18 +51,21 @@ export async function connect(
   judge: HostKeyJudge,
   options: ConnectOptions = {},
 ): Promise<Ssh2Session> {
+  const algorithms = algorithmsToOffer(settings.algorithms);
   let connection: Connection | undefined;
   const login = new Login(access, () => connection?.sendFirst());
   const open = async (now: ConnectOptions): Promise<Ssh2Session> => {
     const wire = await (now.route ?? directly)(settings);
-    connection = new Connection(settings, access, judge, login, { ...now, wire });
+    connection = new Connection(settings, access, judge, login, { ...now, wire, algorithms });
     return connection.open();
   };
+  const persistent = (now: ConnectOptions): Promise<Ssh2Session> =>
+    attempted(settings, () => open(now), access.note);
   // Hosts on the way ask first.
   const straight = options.route === undefined || options.route === directly;
   const question = straight ? askMeanwhile(login, access, judge) : new AbortController();
   try {
-    return await openAtLast(login, access, options, open);
+    return await openAtLast(login, access, options, persistent);
   } catch (error) {
     question.abort(error);
     throw error;
@@ -101,6 +108,7 @@ function rest(options: ConnectOptions): ConnectOptions {
 /** What one connection is made of, besides. */
 interface Wired extends ConnectOptions {
   readonly wire: Duplex;
+  readonly algorithms: Algorithms;
 }
 
 /** One connection on its way to being a session. */
@@ -109,7 +117,7 @@ class Connection {
   readonly #access: Access;
   readonly #judge: HostKeyJudge;
   readonly #login: Login;
-  readonly #options: ConnectOptions;
+  readonly #options: Omit<Wired, 'wire'>;
   readonly #client = new Client();
   readonly #wire: Duplex;
   #said = Buffer.alloc(0);
@@ -142,6 +150,7 @@ class Connection {
   }
 
   open(): Promise<Ssh2Session> {
+    const { keepAlive } = this.#settings;
     return new Promise((resolve, reject) => {
       this.#fail = (error): void => {
         this.#patience(0);
@@ -159,8 +168,12 @@ class Connection {
         sock: this.#wire,
         username: this.#settings.user,
         readyTimeout: 0,
-        keepaliveInterval: KEEPALIVE,
-        algorithms: { serverHostKey: [...this.#judge.algorithms] as ServerHostKeyAlgorithm[] },
+        keepaliveInterval: keepAlive.interval,
+        keepaliveCountMax: keepAlive.count,
+        algorithms: {
+          ...this.#options.algorithms,
+          serverHostKey: [...this.#judge.algorithms] as ServerHostKeyAlgorithm[],
+        },
         hostVerifier: (key: Buffer, verify: (valid: boolean) => void): void => {
           this.#verify(key, verify);
         },
@@ -285,12 +298,12 @@ class Connection {
 
   /** What an error of the socket or of ssh2 means at this point. */
   #recognise(error: Error & ClientErrorExtensions): Problem {
-    const { address: host } = this.#settings;
+    const { address: host, addressFamily: family, algorithms } = this.#settings;
     const { code = '' } = error as NodeJS.ErrnoException;
-    if (/^(ENOTFOUND|EAI_)/.test(code)) return { code: 'cannot-resolve', host };
-    const [, kind] = /no matching (.*?)(?: algorithm)?$/i.exec(error.message) ?? [];
-    if (kind !== undefined)
-      return { code: 'no-common-algorithm', what: kind, cause: error.message };
+    if (/^(ENOTFOUND|EAI_)/.test(code))
+      return { code: 'cannot-resolve', host, ...(family && { family }) };
+    const mismatch = noCommonAlgorithm(error.message, algorithms);
+    if (mismatch !== undefined) return mismatch;
     if (this.#phase === 'dialling') return this.#noServer(code || error.message);
     const during = this.#phase === 'key exchange' ? 'the key exchange' : 'login';
     const said =
@@ -311,6 +324,7 @@ class Connection {
       ENETUNREACH: 'network is unreachable',
       ETIMEDOUT: 'timed out',
       ECONNRESET: 'connection reset',
+      EADDRNOTAVAIL: 'this machine has no such address as BindAddress',
     };
     return { code: 'cannot-connect', host, port, cause: reasons[cause] ?? cause };
   }

@@ -11,6 +11,7 @@ import {
   rememberHostKey,
   type KnownHostsLine,
 } from './known-hosts.ts';
+import { readRevokedKeys } from './revoked-keys.ts';
 import type { Settings } from './settings.ts';
 
 /** Decides whether a host is the one it claims to be, once per run however often one connects. */
@@ -27,9 +28,13 @@ export class HostKeyJudge {
     this.#lines = lines;
   }
 
-  /** Reads known_hosts. @throws PrepError `cannot-read` */
+  /** Reads known_hosts and RevokedHostKeys. @throws PrepError `cannot-read` */
   static async read(settings: Settings, prompter: Prompter): Promise<HostKeyJudge> {
-    return new HostKeyJudge(settings, prompter, await readKnownHosts(settings.knownHosts));
+    const [known, revoked] = await Promise.all([
+      readKnownHosts(settings.knownHosts),
+      settings.revokedHostKeys === undefined ? [] : readRevokedKeys(settings.revokedHostKeys),
+    ]);
+    return new HostKeyJudge(settings, prompter, [...known, ...revoked]);
   }
 
   /** Whether known_hosts has anything about this host: then no question about it is to be expected. */
@@ -39,7 +44,7 @@ export class HostKeyJudge {
 
   /** The host key algorithms to offer, those of known keys first, so that a second key type does not look like a changed key. */
   get algorithms(): readonly string[] {
-    return hostKeyAlgorithms(this.#knownTypes);
+    return hostKeyAlgorithms(this.#knownTypes, this.#settings.algorithms.hostKeyAlgorithms);
   }
 
   /**

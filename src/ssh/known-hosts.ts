@@ -56,12 +56,17 @@ const ALGORITHMS = [
 
 /**
  * The host key algorithms to offer: those of the known key types first, best first within each half, as
- * order_hostkeyalgs does in OpenSSH's sshconnect2.c. A name that ssh2 does not support never appears.
+ * order_hostkeyalgs does in OpenSSH's sshconnect2.c; of those `allowed` (HostKeyAlgorithms, in its order), `ssh-rsa`
+ * too. A name that ssh2 does not support never appears.
  */
-export function hostKeyAlgorithms(types: readonly string[]): string[] {
+export function hostKeyAlgorithms(
+  types: readonly string[],
+  allowed: readonly string[] = ALGORITHMS,
+): string[] {
+  const names = allowed.filter((name) => ALGORITHMS.includes(name) || name === 'ssh-rsa');
   const held = (name: string): boolean =>
     types.includes(name.startsWith('rsa-') ? 'ssh-rsa' : name);
-  return [...ALGORITHMS.filter(held), ...ALGORITHMS.filter((name) => !held(name))];
+  return [...names.filter(held), ...names.filter((name) => !held(name))];
 }
 
 /** The fingerprint of a key blob as `ssh-keygen -l` prints it: `SHA256:` and unpadded base64. */

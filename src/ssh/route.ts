@@ -1,32 +1,15 @@
 import { spawn } from 'node:child_process';
-import { connect, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { PrepError } from '../core/problem.ts';
+import { dial } from './dial.ts';
 import type { Settings } from './settings.ts';
 import { expandTokens } from './tokens.ts';
 
 /** Opens a byte stream to the SSH server that `settings` name. @throws PrepError where something on the way refuses */
 export type Route = (settings: Settings) => Duplex | Promise<Duplex>;
 
-/** Straight over TCP. ssh2 leaves Nagle's algorithm on, which makes most of its packets wait for an acknowledgement. */
-export const directly: Route = ({ address, port }) =>
-  gathering(connect({ host: address, port, noDelay: true }));
-
-/**
- * Sends in one go what is written in one turn of the event loop. ssh2 writes each packet in three pieces; as
- * segments of their own they would use up what TCP may send before the first acknowledgement (RFC 6928).
- */
-function gathering(wire: Socket): Socket {
-  const write = wire.write.bind(wire) as (...written: unknown[]) => boolean;
-  wire.write = (...written: unknown[]): boolean => {
-    if (wire.writableCorked === 0) {
-      wire.cork();
-      setImmediate(() => wire.uncork());
-    }
-    return write(...written);
-  };
-  return wire;
-}
+/** Straight over TCP. */
+export const directly: Route = dial;
 
 /** Through a command of the user's own configuration (ssh_config(5), ProxyCommand), run as ssh runs it. */
 export function throughCommand(command: string): Route {

@@ -2,7 +2,9 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { label, parseDestination, type Destination } from '../core/destination.ts';
 import { loginSettings, type LoginSettings } from './login-settings.ts';
-import { inHome } from './tokens.ts';
+import { algorithmSettings, beyondReach, type AlgorithmSettings } from './algorithms.ts';
+import { networkSettings, type NetworkSettings } from './network-settings.ts';
+import { expandFile, inHome } from './tokens.ts';
 import { beyondSsh2, type Beyond } from './beyond-ssh2.ts';
 import { readSshConfig, type ConfigFlags, type SshConfig } from './ssh-config.ts';
 
@@ -10,7 +12,7 @@ import { readSshConfig, type ConfigFlags, type SshConfig } from './ssh-config.ts
 export type HostKeyPolicy = 'ask' | 'accept-new' | 'strict';
 
 /** A destination resolved through ssh_config and flags: all that dialling and logging in needs to know. */
-export interface Settings extends Beyond, LoginSettings {
+export interface Settings extends Beyond, LoginSettings, NetworkSettings {
   readonly destination: Destination;
   /** `alice@web1`, as prompts name the account: without a port, as ssh(1) does. */
   readonly label: string;
@@ -23,15 +25,18 @@ export interface Settings extends Beyond, LoginSettings {
   readonly hostKeyPolicy: HostKeyPolicy;
   /** Where host keys are looked up; the first is where new ones are remembered. */
   readonly knownHosts: readonly string[];
+  /** A file of host keys that are never to be accepted. */
+  readonly revokedHostKeys?: string;
   readonly hashKnownHosts: boolean;
   /** The hosts to go through, in order; they are resolved in turn. */
   readonly jump: readonly Destination[];
   /** A command to go through instead. */
   readonly proxyCommand?: string;
+  /** Where there is no OpenSSH: what of ssh_config could not be understood without it. */
+  readonly ignored?: SshConfig['ignored'];
   /** The socket of a control master that may be alive, and whether it must be (it was named with -S). */
   readonly controlPath?: { readonly socket: string; readonly required: boolean };
-  /** Milliseconds until a silent host counts as absent. */
-  readonly connectTimeout: number;
+  readonly algorithms: AlgorithmSettings;
 }
 
 /** What the command line says about reaching hosts. */
@@ -41,9 +46,6 @@ export interface SettingsFlags extends ConfigFlags {
   readonly controlPath?: string;
   readonly jump?: readonly Destination[];
 }
-
-/** How long a host may stay silent where nobody says otherwise, in milliseconds. */
-const CONNECT_TIMEOUT = 10_000;
 
 /**
  * Resolves a destination. `ssh -G` is the truth where OpenSSH is installed (Host, Match, Include, tokens);
@@ -63,7 +65,9 @@ export async function resolveSettings(
   const address = first('hostname') ?? destination.host;
   const tokens = { address, host: destination.host, port, user, hostKeyAlias: alias, home };
   const login = loginSettings(config, tokens);
-  const seconds = Number(first('connecttimeout'));
+  const algorithms = algorithmSettings(config);
+  const revoked = first('revokedhostkeys');
+  const { opensshOnly, unused } = await beyondSsh2(config, login.identityFiles);
   return {
     destination,
     label: label({ user, host: destination.host }),
@@ -73,12 +77,17 @@ export async function resolveSettings(
     ...(alias !== undefined && { hostKeyAlias: alias }),
     hostKeyPolicy: policy(flags.hostKey, first('stricthostkeychecking')),
     knownHosts: flags.knownHosts === undefined ? configured(config, home) : [flags.knownHosts],
+    ...(revoked !== undefined &&
+      revoked !== 'none' && { revokedHostKeys: expandFile(revoked, tokens) }),
     hashKnownHosts: first('hashknownhosts') === 'yes',
     ...wayThere(flags, first('proxyjump'), first('proxycommand')),
     ...login,
-    ...(await beyondSsh2(config, login.identityFiles)),
+    ...networkSettings(config),
+    algorithms,
+    opensshOnly: [...opensshOnly, ...beyondReach(algorithms)],
+    unused,
+    ...(config.ignored !== undefined && { ignored: config.ignored }),
     ...controlPathOf(flags, first('controlpath')),
-    connectTimeout: seconds > 0 ? seconds * 1000 : CONNECT_TIMEOUT,
   };
 }
 
@@ -113,8 +122,21 @@ function controlPathOf(
 
 function configured({ first }: SshConfig, home: string): string[] {
   const files = ['userknownhostsfile', 'globalknownhostsfile']
-    .flatMap((name) => first(name)?.split(' ') ?? [])
+    .flatMap((name) => filesIn(first(name)))
     .filter((file) => file !== '' && file !== 'none')
     .map((file) => inHome(file, home));
   return files.length > 0 ? files : [join(home, '.ssh', 'known_hosts'), '/etc/ssh/ssh_known_hosts'];
+}
+
+/**
+ * The names in what `ssh -G` prints of UserKnownHostsFile, which has lost their quotes. They are absolute, so a
+ * piece that is not goes on with the name before it; a name with a blank before a slash cannot be told from two.
+ */
+function filesIn(text = ''): readonly string[] {
+  const names: string[] = [];
+  for (const piece of text.split(' ')) {
+    if (/^(\/|~|none$)/.test(piece) || names.length === 0) names.push(piece);
+    else names.push(`${names.pop()!} ${piece}`);
+  }
+  return names;
 }

@@ -14,6 +14,8 @@ export interface SshConfig {
   readonly first: (keyword: string) => string | undefined;
   readonly keywords: readonly string[];
   readonly mentioned: Mentioned;
+  /** Where there is no OpenSSH: the file that was read instead, and what of it is passed over. */
+  readonly ignored?: { readonly file: string; readonly what: readonly string[] };
 }
 
 /** What the command line says about ssh_config. */
@@ -27,8 +29,8 @@ const SYSTEM = '/etc/ssh/ssh_config';
 
 /**
  * Reads ssh_config for a destination. `ssh -G` is the truth (Host, Match, Include, tokens); where there is no
- * OpenSSH, nothing is set.
- * @throws PrepError `usage` where ssh rejects the configuration
+ * OpenSSH, the user's own file is understood as far as it can be.
+ * @throws PrepError `usage` where ssh rejects the configuration, `cannot-read`
  */
 export async function readSshConfig(
   destination: Destination,
@@ -37,12 +39,37 @@ export async function readSshConfig(
 ): Promise<SshConfig> {
   const { sshConfig, files } = await filesFor(flags, home);
   const named = { ...flags, ...(sshConfig !== undefined && { sshConfig }) };
-  const [values, mentioned] = await Promise.all([
+  const [asked, mentioned] = await Promise.all([
     askSsh(destination, named),
     mentionedIn(files, home),
   ]);
+  const { values, ignored } = asked ?? (await withoutSsh(destination, files, sshConfig, home));
   const all = (keyword: string): readonly string[] => values.get(keyword) ?? [];
-  return { all, first: (keyword) => all(keyword)[0], keywords: [...values.keys()], mentioned };
+  return {
+    all,
+    first: (keyword) => all(keyword)[0],
+    keywords: [...values.keys()],
+    mentioned,
+    ...(ignored !== undefined && { ignored }),
+  };
+}
+
+/** What ssh_config says, and what of it is passed over. */
+type Answer = Pick<SshConfig, 'ignored'> & {
+  readonly values: ReadonlyMap<string, readonly string[]>;
+};
+
+async function withoutSsh(
+  destination: Destination,
+  { own: file }: ConfigFiles,
+  sshConfig: string | undefined,
+  home: string,
+): Promise<Answer> {
+  if (file === undefined) return { values: new Map() };
+  const { readWithoutOpenssh } = await import('./without-openssh.ts');
+  const source = { file, required: sshConfig !== undefined };
+  const { values, ignored } = await readWithoutOpenssh(source, destination, home);
+  return { values, ...(ignored.length > 0 && { ignored: { file, what: ignored } }) };
 }
 
 /** The files that count, and the one to name to ssh: it takes the home directory from the passwd entry, whatever HOME says. */
@@ -66,20 +93,19 @@ function isReadable(file: string): Promise<boolean> {
   );
 }
 
-/** Runs `ssh -G`: one `name value` a line, names in lower case. An empty map where there is no ssh. */
-async function askSsh(
-  destination: Destination,
-  flags: ConfigFlags,
-): Promise<ReadonlyMap<string, readonly string[]>> {
+/** Runs `ssh -G`: one `name value` a line, names in lower case. Undefined where there is no ssh. */
+async function askSsh(destination: Destination, flags: ConfigFlags): Promise<Answer | undefined> {
   const args = ['-G'];
   if (flags.sshConfig !== undefined) args.push('-F', flags.sshConfig);
   if (destination.user !== undefined) args.push('-l', destination.user);
   const port = flags.port ?? destination.port;
   if (port !== undefined) args.push('-p', String(port));
   const { error, stdout, stderr } = await run('ssh', [...args, '--', destination.host]);
-  if (error === null) return parsed(stdout);
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
-  const said = stderr.trim().split('\n').at(-1) ?? '';
+  if (error === null) return { values: parsed(stdout) };
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+  // Behind what is wrong it counts what is wrong, and it is surprised that there is no terminal.
+  const lines = stderr.trim().split('\n');
+  const said = lines.find((line) => !/^Pseudo-terminal |: terminating, /.test(line)) ?? '';
   throw new PrepError({ code: 'usage', text: `ssh rejects its configuration: ${said}` }, error);
 }
 

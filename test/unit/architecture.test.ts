@@ -32,6 +32,7 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
     'local/key-pair',
     'demo/embedded-server',
   ],
+  'ssh-config': ['ssh/without-openssh'],
   'ssh2-sftp-client': ['ssh/sftp'],
 };
 

@@ -27,6 +27,11 @@ const SAMPLES: Samples = {
   'cannot-connect': { code: 'cannot-connect', ...place, cause: BAD },
   'no-answer': { code: 'no-answer', ...place, seconds: 10 },
   'not-ssh': { code: 'not-ssh', ...place, said: BAD },
+  'algorithms-unsupported': {
+    code: 'algorithms-unsupported',
+    setting: 'Ciphers',
+    known: ['aes128-ctr'],
+  },
   'no-common-algorithm': { code: 'no-common-algorithm', what: 'cipher', cause: BAD },
   'host-key-unknown': { code: 'host-key-unknown', ...hostKey },
   'host-key-declined': { code: 'host-key-declined', host: BAD },
