@@ -6,6 +6,7 @@ import { readDotfiles } from '../local/dotfiles.ts';
 import { writeKeyPair } from '../local/key-pair.ts';
 import { chooseKeys, type ChosenKeys } from '../local/keys.ts';
 import { LoginKey } from '../ssh/login-key.ts';
+import type { Session } from '../ssh/session.ts';
 import { loginKey } from './login-keys.ts';
 import { carryOut, confirmed, planned, reportOf, type CarriedOut } from './carry-out.ts';
 import { reach, type Reached } from './reach.ts';
@@ -91,7 +92,7 @@ export async function prepare(
     const plan = makePlan(destination, reached.facts, desired, world.steps);
     if (world.wishes.dryRun) return planned(world, plan);
     await reached.remember();
-    if (changesOf(plan).length === 0) return nothingToDo(world, plan, reached);
+    if (changesOf(plan).length === 0) return nothingToDo(world, plan, reached, keys);
     const agreed = await confirmed(world, plan, reached);
     await writePair(preparation);
     const trial = await trialFor(world, agreed, reached, keys);
@@ -107,9 +108,19 @@ async function writePair({ chosen: { toMake } }: Preparation): Promise<void> {
   if (toMake !== undefined) await writeKeyPair(toMake.folder, toMake.pair);
 }
 
-function nothingToDo(world: World, plan: Plan, { session }: Reached): Report {
+function nothingToDo(
+  world: World,
+  plan: Plan,
+  { session }: Reached,
+  keys: readonly LoginKey[],
+): Report {
   const { steps, ...report } = planned(world, plan);
-  return { ...report, steps, verified: session.login === 'key' ? true : 'not tried' };
+  return { ...report, steps, verified: isProven(session, keys) ? true : 'not tried' };
+}
+
+/** Whether one of the keys to install was the way in: ssh_config may name others. */
+function isProven({ key }: Session, keys: readonly LoginKey[]): boolean {
+  return keys.some((one) => one.key.blob === key);
 }
 
 /** A key and the connection that will try it. */
@@ -131,7 +142,7 @@ async function trialFor(
   const changes = changesOf(plan);
   if (!world.wishes.verify || changes.length === 0) return 'not wanted';
   const shellChanges = changes.some(({ what }) => what === 'login-shell');
-  if (reached.session.login === 'key' && !shellChanges) return 'proven';
+  if (isProven(reached.session, keys) && !shellChanges) return 'proven';
   const { agent } = reached.settings;
   const key = keys.map((one) => one.through(agent)).find(({ usable }) => usable);
   if (key === undefined || !(await key.unlock(world.prompter))) return 'not wanted';

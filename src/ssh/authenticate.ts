@@ -48,6 +48,7 @@ export class Login {
   #unjudged = false;
   #keysTried = 0;
   #atOnce = false;
+  #key: LoginKey | undefined;
   /** How often something new was tried; a connection that breaks is worth another when this grew. */
   progress = 0;
 
@@ -77,6 +78,11 @@ export class Login {
   /** Whether the method tried is a key that needs nobody to be asked before it signs. */
   get signsAtOnce(): boolean {
     return this.#atOnce && this.#trying === 'publickey';
+  }
+
+  /** The blob of the key tried last, if a key it was. */
+  get key(): string | undefined {
+    return this.#trying === 'publickey' ? this.#key?.key.blob : undefined;
   }
 
   /** Whether the password is what will be asked for first. */
@@ -111,7 +117,7 @@ export class Login {
       const attempt = this.#attempt(method);
       if (attempt !== undefined) return attempt;
     }
-    throw new PrepError(this.#nothingLeft(left ?? []));
+    throw new PrepError(this.#nothingLeft(offered, left ?? []));
   }
 
   /** Undefined where there is nothing to try it with. */
@@ -125,11 +131,9 @@ export class Login {
     return method === 'password' ? this.#password(password) : this.#keyboard(password);
   }
 
-  #nothingLeft(offers: readonly string[]): Problem {
+  #nothingLeft(offered: (method: LoginMethod) => boolean, offers: readonly string[]): Problem {
     const keyTried = this.#keysTried > 0;
-    const ruledOut = METHODS.filter(
-      (method) => offers.includes(method) && !this.#methods.includes(method),
-    );
+    const ruledOut = METHODS.filter((one) => offered(one) && !this.#methods.includes(one));
     if (this.#access.password === undefined || ruledOut.length === 0) {
       return { code: 'password-not-offered', offers, keyTried };
     }
@@ -153,6 +157,7 @@ export class Login {
   async #publicKey(key: LoginKey): Promise<AnyAuthMethod> {
     this.#keysTried++;
     this.#atOnce = await key.isOpen();
+    this.#key = key;
     this.#trying = 'publickey';
     if (this.#access.password?.known === undefined) this.#access.prompter.expectQuestion?.();
     this.#access.note(`trying key ${key.key.type} ${printable(key.key.comment)}`);

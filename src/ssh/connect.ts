@@ -333,7 +333,7 @@ class Connection {
     const { requests, ahead } = this.#first ?? {};
     if (requests !== this.#requests) ahead?.withdraw();
     const early = requests === this.#requests ? ahead?.channel : undefined;
-    return new Ssh2Session(this.#settings.label, this.#login.login, this.#client, this.#wire, {
+    return new Ssh2Session(this.#settings.label, this.#login, this.#client, this.#wire, {
       command: this.#options.first,
       channel: early,
     });

@@ -31,6 +31,8 @@ export interface Session {
   readonly label: string;
   /** How the user got in. */
   readonly login: 'key' | 'password' | 'keyboard-interactive' | 'none';
+  /** The blob of the key that let the user in. */
+  readonly key?: string | undefined;
   /** Runs a command through the account's login shell. @throws PrepError where the server refuses the channel. */
   exec(command: string, pty?: Pty): Promise<Channel>;
   /** Opens SFTP; undefined where the account has none. */

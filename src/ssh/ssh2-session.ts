@@ -9,19 +9,21 @@ import type { Channel, Exit, Pty, Session } from './session.ts';
 export class Ssh2Session implements Session {
   readonly label: string;
   readonly login: Session['login'];
+  readonly key: string | undefined;
   readonly #client: Client;
   readonly #wire: Duplex;
   #early: { command?: string | undefined; channel?: Promise<Channel> | undefined };
 
   constructor(
     name: string,
-    login: Session['login'],
+    { login, key }: Pick<Session, 'login' | 'key'>,
     client: Client,
     wire: Duplex,
     early: { command?: string | undefined; channel?: Promise<Channel> | undefined },
   ) {
     this.label = name;
     this.login = login;
+    this.key = key;
     this.#client = client;
     this.#wire = wire;
     this.#early = early;

@@ -1,10 +1,7 @@
-import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { startAgent } from '../support/agent.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { statusesOf, useSshd, type Visit } from '../support/stage.ts';
 
@@ -138,20 +135,9 @@ describeSshd('a laptop whose agent holds seven keys', () => {
 
   test('offers the server none of them, only the one to be installed', async () => {
     const visit = stage.visit();
-    const folder = mkdtempSync(join(tmpdir(), 'prep-agent-'));
-    stage.later(() => rmSync(folder, { recursive: true }));
-    const socket = join(folder, 'agent');
-    const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
-    stage.later(() => agent.kill());
-    while (!existsSync(socket)) await sleep(10);
-    const env = { ...visit.laptop.env(), SSH_AUTH_SOCK: socket };
-    for (let number = 0; number < 7; number++) {
-      visit.laptop.makeKey(`agent-${number}`);
-      execFileSync('ssh-add', ['-q', visit.laptop.path(`agent-${number}`)], {
-        env,
-        stdio: 'ignore',
-      });
-    }
+    const names = Array.from({ length: 7 }, (_, number) => `agent-${number}`);
+    names.forEach((name) => visit.laptop.makeKey(name));
+    const socket = await startAgent(stage, visit.laptop, names);
     const run = await visit.prep([], { password: true, env: { SSH_AUTH_SOCK: socket } });
     expect(run.status, run.stderr).toBe(0);
     expect(visit.authorizedKeys).toBe(visit.keyLine);

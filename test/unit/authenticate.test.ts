@@ -6,6 +6,7 @@ import type { Prompter } from '../../src/core/prompter.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { nobody } from '../../src/core/unattended.ts';
 import { Login } from '../../src/ssh/authenticate.ts';
+import type { LoginMethod } from '../../src/ssh/login-settings.ts';
 import { LoginKey } from '../../src/ssh/login-key.ts';
 import { Password } from '../../src/ssh/password.ts';
 
@@ -22,11 +23,17 @@ const key: AuthorizedKey = { type: 'ssh-ed25519', blob: 'AAAA', comment: 'me@lap
 interface Setting {
   /** How many keys are at hand. */
   readonly keys?: number;
+  /** What ssh_config allows, in its order. */
+  readonly methods?: readonly LoginMethod[];
   /** What the user types when asked; undefined where no password may be used. */
   readonly typed?: readonly string[];
 }
 
-function loginOf({ keys = 0, typed }: Setting): { login: Login; asked: string[]; notes: string[] } {
+function loginOf({ keys = 0, typed, methods }: Setting): {
+  login: Login;
+  asked: string[];
+  notes: string[];
+} {
   const [asked, notes, left]: string[][] = [[], [], [...(typed ?? [])]];
   const answer = (message: string): Promise<Secret> => {
     asked!.push(message);
@@ -37,6 +44,7 @@ function loginOf({ keys = 0, typed }: Setting): { login: Login; asked: string[];
     user: 'alice',
     keys: Array.from({ length: keys }, () => new LoginKey(key, { file: '/nowhere' })),
     ...(typed !== undefined && { password: new Password("alice@web1's password:", prompter) }),
+    ...(methods !== undefined && { methods }),
     prompter,
     note: (text: string) => notes!.push(text),
   };
@@ -134,8 +142,37 @@ describe('the order of methods', () => {
       [[['gssapi-with-mic']]],
       ['password-not-offered'],
     ],
+    [
+      'no password where ssh_config rules it out',
+      { keys: 1, typed: ['one'], methods: ['publickey', 'keyboard-interactive'] },
+      [START, ALL],
+      ['key', 'keyboard-interactive'],
+    ],
+    [
+      'nothing where ssh_config rules out what the server has',
+      { keys: 1, typed: ['one'], methods: ['publickey'] },
+      [START, PASSWORD],
+      ['key', 'login-ruled-out'],
+    ],
+    [
+      'the order of ssh_config',
+      { keys: 1, typed: ['one'], methods: ['keyboard-interactive', 'publickey'] },
+      [START, PASSWORD],
+      ['keyboard-interactive', 'key'],
+    ],
   ])('%s', async (_, setting, words, methods) => {
     expect(await tried(loginOf(setting).login, words)).toEqual(methods);
+  });
+
+  test.each<[Setting, boolean]>([
+    [{ typed: [] }, true],
+    [{ typed: [], keys: 1 }, false],
+    [{ typed: [], keys: 1, methods: ['password', 'publickey'] }, true],
+    [{ typed: [], methods: ['publickey'] }, false],
+    [{ typed: [], methods: ['keyboard-interactive', 'password'] }, false],
+    [{}, false],
+  ])('%o is known to start with the password: %s', (setting, starts) => {
+    expect(loginOf(setting).login.startsWithPassword).toBe(starts);
   });
 
   test('tells what the server offers instead, and whether a key was tried', async () => {
