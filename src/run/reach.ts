@@ -1,19 +1,17 @@
 import { stat } from 'node:fs/promises';
 import type { Destination } from '../core/destination.ts';
 import type { Facts, Reading } from '../core/facts.ts';
-import { printable } from '../core/printable.ts';
 import { explain, PrepError, problemOf } from '../core/problem.ts';
 import { changeExpired, isExpired } from '../ssh/expired-password.ts';
 import { ShellAccount, prepareProbe } from '../remote/shell-account.ts';
 import type { Access } from '../ssh/authenticate.ts';
-import { passedOver } from '../ssh/beyond-ssh2.ts';
 import { connect } from '../ssh/connect.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
-import { NewPassword, Password } from '../ssh/password.ts';
+import { NewPassword, type Password } from '../ssh/password.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Settings } from '../ssh/settings.ts';
-import { keysToOffer, usualKeys } from './login-keys.ts';
+import { accessFor, passwordFor } from './access.ts';
 import { wayTo, type Way } from './route.ts';
 import type { World } from './world.ts';
 
@@ -42,14 +40,8 @@ export interface Reaching {
 export async function reach(world: World, reaching: Reaching): Promise<Reached> {
   const { destination, readings } = reaching;
   const settings = await world.settings(destination);
-  sayWhatIsIgnored(world, settings);
   const judge = await HostKeyJudge.read(settings, world.prompter);
-  const password = new Password(
-    `${settings.label}'s password:`,
-    world.prompter,
-    world.password,
-    settings.passwordPrompts,
-  );
+  const password = passwordFor(world, settings, world.password);
   const way = wayTo(world, settings);
   const master = await liveMaster(world, settings);
   const probe = { readings, loginShell: world.wishes.shell };
@@ -58,10 +50,8 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
   const newPassword = new NewPassword(settings.label, world.prompter, world.newPassword);
   let access: Access | undefined;
   const logIn = async (): Promise<Session> => {
-    access ??= {
-      ...(await accessFor(world, settings, reaching, password)),
-      ...(mayChange && { newPassword }),
-    };
+    const passwords = { password, ...(mayChange && { newPassword }) };
+    access ??= await accessFor(world, settings, reaching.keys, passwords);
     const banner = (text: string): void => world.observe({ type: 'banner', destination, text });
     return connect(settings, access, judge, { first: opening.command, banner, route: way.route });
   };
@@ -82,18 +72,6 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
     way.close();
     throw error;
   }
-}
-
-/** What was said, by who watches: the same file is read for every destination. */
-const said = new WeakMap<World['observe'], Set<string>>();
-
-function sayWhatIsIgnored({ observe }: World, { destination, ignored }: Settings): void {
-  if (ignored === undefined) return;
-  const text = `there is no ssh on this machine, and prep alone ignores in ${printable(ignored.file)}: ${ignored.what.map(printable).join(', ')}`;
-  const before = said.get(observe) ?? new Set();
-  said.set(observe, before);
-  if (!before.has(text)) observe({ type: 'notice', destination, text });
-  before.add(text);
 }
 
 interface Entry {
@@ -153,30 +131,6 @@ async function liveMaster(
     });
     return undefined;
   }
-}
-
-async function accessFor(
-  world: World,
-  settings: Settings,
-  { destination, keys: first }: Reaching,
-  password: Password,
-): Promise<Access> {
-  const note = (text: string): void => world.observe({ type: 'note', destination, text });
-  for (const text of passedOver(settings)) note(text);
-  const keys =
-    first === 'usual'
-      ? await usualKeys(world, settings, note)
-      : await keysToOffer(world, settings, first, note);
-  const { user, methods } = settings;
-  const needsPassword = keys.length === 0 && methods.some((method) => method !== 'publickey');
-  if (!world.attended && world.password === undefined && needsPassword) {
-    throw new PrepError({
-      code: 'needs-an-answer',
-      question: `${settings.label}'s password`,
-      flag: 'give it with --password-file or PREP_PASSWORD',
-    });
-  }
-  return { user, keys, methods, password, prompter: world.prompter, note };
 }
 
 async function rememberHostKey(

@@ -3,10 +3,11 @@ import type { Destination } from '../core/destination.ts';
 import { PrepError, problemOf } from '../core/problem.ts';
 import { connect } from '../ssh/connect.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
-import { NewPassword, Password } from '../ssh/password.ts';
+import { NewPassword } from '../ssh/password.ts';
 import { directly, throughCommand, type Route } from '../ssh/route.ts';
 import type { Ssh2Session } from '../ssh/ssh2-session.ts';
 import type { Settings } from '../ssh/settings.ts';
+import { passwordFor } from './access.ts';
 import { usualKeys } from './login-keys.ts';
 import { passedOver } from '../ssh/beyond-ssh2.ts';
 import type { World } from './world.ts';
@@ -74,17 +75,12 @@ async function reachHop(
   const judge = await HostKeyJudge.read(settings, world.prompter);
   const note = (text: string): void =>
     world.observe({ type: 'note', destination: hop, text: `jump host: ${text}` });
-  for (const text of passedOver(settings)) note(text);
+  passedOver(settings).forEach(note);
   const access = {
     user: settings.user,
     keys: await usualKeys(world, settings, note),
     methods: settings.methods,
-    password: new Password(
-      `${settings.label}'s password:`,
-      world.prompter,
-      undefined,
-      settings.passwordPrompts,
-    ),
+    password: passwordFor(world, settings),
     prompter: world.prompter,
     ...(!world.wishes.dryRun && { newPassword: new NewPassword(settings.label, world.prompter) }),
     note,

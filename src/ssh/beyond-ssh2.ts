@@ -1,13 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { printable } from '../core/printable.ts';
 import type { SshConfig } from './ssh-config.ts';
 
 /** Keywords that settings.ts gives a meaning to, or that `ssh -G` itself has used up. */
 const HONOURED = words(`
-  addressfamily bindaddress bindinterface ciphers connectionattempts connecttimeout controlpath
+  addressfamily bindaddress bindinterface challengeresponseauthentication ciphers connectionattempts connecttimeout controlpath
   globalknownhostsfile hashknownhosts host hostkeyalgorithms hostkeyalias hostname identitiesonly identityagent
   identityfile kbdinteractiveauthentication kexalgorithms macs numberofpasswordprompts passwordauthentication port
-  preferredauthentications proxycommand proxyjump pubkeyacceptedalgorithms pubkeyauthentication revokedhostkeys
+  preferredauthentications proxycommand proxyjump pubkeyacceptedalgorithms pubkeyacceptedkeytypes pubkeyauthentication revokedhostkeys
   serveralivecountmax serveraliveinterval stricthostkeychecking user userknownhostsfile
   canonicaldomains canonicalizefallbacklocal canonicalizehostname canonicalizemaxdots canonicalizepermittedcnames
   ignoreunknown include match tag`);
@@ -86,6 +86,7 @@ export async function beyondSsh2(
         .filter((method) => METHODS.includes(method))
         .map((method) => `PreferredAuthentications ${method}`),
       ...(await onSecurityKeys(identityFiles)).map((file) => `IdentityFile ${file}`),
+      ...(await certificates(identityFiles)).map((file) => `CertificateFile ${file}`),
     ],
     unused: [...asked(config, UNUSED), ...unheardOf(config)],
   };
@@ -119,6 +120,20 @@ async function onSecurityKeys(files: readonly string[]): Promise<readonly string
     ),
   );
   return files.filter((_, index) => /^\s*sk-/.test(texts[index]!));
+}
+
+/** OpenSSH takes a certificate that lies beside a key without being told. */
+async function certificates(files: readonly string[]): Promise<readonly string[]> {
+  const beside = files.map((file) => `${file.replace(/\.pub$/, '')}-cert.pub`);
+  const there = await Promise.all(
+    beside.map((file) =>
+      access(file).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return beside.filter((_, index) => there[index]);
 }
 
 function words(text: string): ReadonlySet<string> {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
-import SSHConfig, {
+import ConfigText, {
   LineType,
   type Directive,
   type Line,
@@ -14,14 +14,13 @@ import { expandFile, expandTokens } from './tokens.ts';
 
 /** Keywords that mean the same without `ssh -G`; their values need no more than tokens to be replaced. */
 const SUPPORTED: ReadonlyMap<string, string> = new Map(
-  [
-    ...['AddressFamily', 'BindAddress', 'BindInterface', 'ConnectionAttempts', 'ConnectTimeout'],
-    ...['GlobalKnownHostsFile', 'HashKnownHosts', 'HostKeyAlias', 'HostName', 'IdentitiesOnly'],
-    ...['IdentityAgent', 'IdentityFile', 'KbdInteractiveAuthentication', 'NumberOfPasswordPrompts'],
-    ...['PasswordAuthentication', 'Port', 'PreferredAuthentications', 'ProxyCommand', 'ProxyJump'],
-    ...['PubkeyAuthentication', 'RevokedHostKeys', 'ServerAliveCountMax', 'ServerAliveInterval'],
-    ...['StrictHostKeyChecking', 'User', 'UserKnownHostsFile'],
-  ].map((name) => [name.toLowerCase(), name]),
+  `AddressFamily BindAddress BindInterface ConnectionAttempts ConnectTimeout GlobalKnownHostsFile HashKnownHosts
+  HostKeyAlias HostName IdentitiesOnly IdentityAgent IdentityFile KbdInteractiveAuthentication
+  NumberOfPasswordPrompts PasswordAuthentication Port PreferredAuthentications ProxyCommand ProxyJump
+  PubkeyAuthentication RevokedHostKeys ServerAliveCountMax ServerAliveInterval StrictHostKeyChecking User
+  UserKnownHostsFile`
+    .split(/\s+/)
+    .map((name) => [name.toLowerCase(), name]),
 );
 
 /** Criteria of Match that need nobody's help. */
@@ -63,9 +62,9 @@ export async function readWithoutOpenssh(
   return { values: valuesOf(found, destination, home), ignored: [...ignored] };
 }
 
-function parsed(text: string, file: string): SSHConfig {
+function parsed(text: string, file: string): ConfigText {
   try {
-    return SSHConfig.parse(text);
+    return ConfigText.parse(text);
   } catch (error) {
     throw new PrepError(
       { code: 'usage', text: `${file} cannot be understood: ${(error as Error).message}` },
@@ -75,8 +74,8 @@ function parsed(text: string, file: string): SSHConfig {
 }
 
 /** The file without what is passed over. */
-function understood(config: SSHConfig, ignored: Set<string>): SSHConfig {
-  return config.filter((line) => isUnderstood(line, ignored)) as SSHConfig;
+function understood(config: ConfigText, ignored: Set<string>): ConfigText {
+  return config.filter((line) => isUnderstood(line, ignored)) as ConfigText;
 }
 
 function isUnderstood(line: Line, ignored: Set<string>): boolean {

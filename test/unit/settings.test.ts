@@ -264,6 +264,14 @@ describe.skipIf(noSsh)('of ssh_config', () => {
     });
   });
 
+  test('a certificate that lies beside a named key is for OpenSSH alone', async () => {
+    const file = join(folder, 'certified');
+    writeFileSync(`${file}-cert.pub`, '');
+    expect(await resolved('web1', [`IdentityFile ${file}.pub`])).toMatchObject({
+      opensshOnly: [`CertificateFile ${file}-cert.pub`],
+    });
+  });
+
   test("what an included file says is the user's own word too", async () => {
     writeFileSync(join(folder, 'part-1.conf'), 'CheckHostIP=yes\nGSSAPIAuthentication "yes"\n');
     const included = await resolved('web1', [`Include ${folder}/part-*.conf # all of them`]);
