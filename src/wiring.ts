@@ -198,7 +198,7 @@ async function exported(
   try {
     const world = worldOf(options, steps, terminal, homedir());
     const { gather } = await import('./run/prepare.ts');
-    const { desired, chosen } = await gather(world);
+    const { desired, chosen } = await gather(world, destinations);
     if (chosen.toMake !== undefined) throw new PrepError({ code: 'no-key' });
     const names = new Set(world.steps.map(({ name }) => name));
     process.stdout.write(await description(format, desired, names, destinations));

@@ -48,21 +48,18 @@ export async function gather(
   return { desired, chosen, keys: loginKeys(chosen) };
 }
 
-/** The agents that ssh_config names for the destinations, each once. */
+/** The agents that ssh_config names for the destinations, each once; without any, that of SSH_AUTH_SOCK. */
 async function agentsFor(
   { settings }: World,
   destinations: readonly Destination[],
 ): Promise<readonly string[]> {
-  const agents = await Promise.all(
+  const usual = { agent: process.env['SSH_AUTH_SOCK'] };
+  const places = destinations.map((destination) =>
     // What is wrong with a destination is said when its turn has come.
-    destinations.map((destination) =>
-      settings(destination).then(
-        ({ agent }) => agent,
-        () => undefined,
-      ),
-    ),
+    settings(destination).catch(() => usual),
   );
-  return [...new Set(agents)].filter((agent) => agent !== undefined);
+  const agents = places.length > 0 ? await Promise.all(places) : [usual];
+  return [...new Set(agents.map(({ agent }) => agent))].filter((agent) => agent !== undefined);
 }
 
 /** The chosen keys as keys to log in with, their private halves wherever they are. */

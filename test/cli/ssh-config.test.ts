@@ -294,6 +294,20 @@ describeSshd('what prep does not use', () => {
   });
 });
 
+describeSshd('what a usual run spawns', () => {
+  const stage = useSshd();
+
+  test('is one ssh, which only prints its configuration', async () => {
+    const visit = configured(stage, 'ServerAliveInterval 5', 'Ciphers aes128-ctr', 'Include more');
+    const { PATH } = visit.laptop.env() as { PATH: string };
+    visit.laptop.write('bin/ssh', SPY, 0o755);
+    const env = { PATH: `${visit.laptop.path('bin')}:${PATH}`, REST: PATH };
+    const run = await visit.prep(QUICK, { password: true, env });
+    expect(run.status, run.stderr).toBe(0);
+    expect(visit.laptop.read('calls')).toMatch(/^-G [^\n]*\n$/);
+  });
+});
+
 describeSshd('without OpenSSH on the laptop', () => {
   const stage = useSshd({ config: NO_PASSWORD });
 
@@ -320,6 +334,12 @@ describeSshd('without OpenSSH on the laptop', () => {
     expect(visit.laptop.read('trace')).toBeUndefined();
   });
 });
+
+/** Writes down how it was called, then is the next ssh in PATH. */
+const SPY = `#!/bin/sh
+echo "$*" >>"$HOME/calls"
+PATH=$REST exec ssh "$@"
+`;
 
 /** The addresses that the server was reached from. */
 function clients({ server }: Stage, { account }: Visit): string[] {
