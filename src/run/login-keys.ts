@@ -1,3 +1,4 @@
+import type { Destination } from '../core/destination.ts';
 import { printable } from '../core/printable.ts';
 import { candidateKeys, readPublicKey, type LocalKey } from '../local/keys.ts';
 import { LoginKey } from '../ssh/login-key.ts';
@@ -105,4 +106,18 @@ function usable({ keyAlgorithms }: Settings): (key: LoginKey) => boolean {
 function distinct(keys: readonly LoginKey[]): readonly LoginKey[] {
   const blobs = keys.map(({ key }) => key.blob);
   return keys.filter(({ key }, index) => blobs.indexOf(key.blob) === index);
+}
+
+/** The agents that ssh_config names for the destinations, each once; without any, that of SSH_AUTH_SOCK. */
+export async function agentsFor(
+  { settings }: World,
+  destinations: readonly Destination[],
+): Promise<readonly string[]> {
+  const usual = { agent: process.env['SSH_AUTH_SOCK'] };
+  const places = destinations.map((destination) =>
+    // What is wrong with a destination is said when its turn has come.
+    settings(destination).catch(() => usual),
+  );
+  const agents = places.length > 0 ? await Promise.all(places) : [usual];
+  return [...new Set(agents.map(({ agent }) => agent))].filter((agent) => agent !== undefined);
 }

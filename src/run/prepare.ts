@@ -7,7 +7,7 @@ import { writeKeyPair } from '../local/key-pair.ts';
 import { chooseKeys, type ChosenKeys } from '../local/keys.ts';
 import { LoginKey } from '../ssh/login-key.ts';
 import type { Session } from '../ssh/session.ts';
-import { loginKey } from './login-keys.ts';
+import { agentsFor, loginKey } from './login-keys.ts';
 import { carryOut, confirmed, planned, reportOf, type CarriedOut } from './carry-out.ts';
 import { reach, type Reached } from './reach.ts';
 import { beginTrial, refusal, type Trial } from './verify.ts';
@@ -46,20 +46,6 @@ export async function gather(
     : [];
   const desired = { keys: chosen.keys.map(({ key }) => key), dotfiles, loginShell: wishes.shell };
   return { desired, chosen, keys: loginKeys(chosen) };
-}
-
-/** The agents that ssh_config names for the destinations, each once; without any, that of SSH_AUTH_SOCK. */
-async function agentsFor(
-  { settings }: World,
-  destinations: readonly Destination[],
-): Promise<readonly string[]> {
-  const usual = { agent: process.env['SSH_AUTH_SOCK'] };
-  const places = destinations.map((destination) =>
-    // What is wrong with a destination is said when its turn has come.
-    settings(destination).catch(() => usual),
-  );
-  const agents = places.length > 0 ? await Promise.all(places) : [usual];
-  return [...new Set(agents.map(({ agent }) => agent))].filter((agent) => agent !== undefined);
 }
 
 /** The chosen keys as keys to log in with, their private halves wherever they are. */
