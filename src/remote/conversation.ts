@@ -24,6 +24,9 @@ const END = Buffer.from('end\n');
 /** How long the remote shell may be silent within one exchange, in milliseconds. */
 const PATIENCE = 60_000;
 
+/** How long it may be silent before the opening is said once more, on standard input, in milliseconds. */
+const SILENCE = 3_000;
+
 /** Shells to speak to: by its usual path, and by name where the login shell forbids paths (rbash). */
 const SHELLS = ['/bin/sh', 'sh'];
 
@@ -56,8 +59,9 @@ function openingFor(shell: string, marker: string, script: string): Opening {
  */
 export class Conversation {
   readonly #channel: Channel;
-  readonly #marker: string;
-  readonly #mark: Buffer;
+  #marker: string;
+  /** That of the opening said once more. */
+  #second: string | undefined;
   #heard: Buffer = Buffer.alloc(0);
   #stderr = '';
   #answer = new Answer();
@@ -70,7 +74,6 @@ export class Conversation {
   private constructor(channel: Channel, marker: string) {
     this.#channel = channel;
     this.#marker = marker;
-    this.#mark = Buffer.from(`\n${marker} `);
     channel.stdout.on('data', this.#hear);
     channel.stderr.on('data', (data: Buffer) => {
       this.#stderr = (this.#stderr + data.toString('latin1')).slice(-2000);
@@ -94,11 +97,16 @@ export class Conversation {
         ? opening
         : openingFor(shell, opening.marker, opening.script);
       const conversation = new Conversation(await session.exec(command), marker);
+      const again = inline
+        ? setTimeout(() => conversation.#sayAgain(shell, script), SILENCE)
+        : undefined;
       try {
         return { conversation, answer: await conversation.#first(inline ? undefined : script) };
       } catch (error) {
         if (conversation.#ready || !isSilence(error)) throw error;
         said = conversation.#lastWords();
+      } finally {
+        clearTimeout(again);
       }
     }
     throw new PrepError({ code: 'no-shell', said, sftp: false });
@@ -118,6 +126,17 @@ export class Conversation {
   /** What came in so far of an answer that was cut off. */
   get partial(): Answer {
     return this.#answer;
+  }
+
+  /**
+   * A start-up file may be waiting for a line of input, or have started another shell, which forgot the command and
+   * reads its standard input. A second marker tells its answer from that of a shell that only was slow.
+   */
+  #sayAgain(shell: string, script: string): void {
+    if (this.#ready || this.#ended) return;
+    const { marker, command } = openingFor(shell, randomBytes(8).toString('hex'), script);
+    this.#second = marker;
+    this.#channel.stdin.write(`${command}\n`);
   }
 
   async #first(script: string | undefined): Promise<Answer> {
@@ -170,17 +189,27 @@ export class Conversation {
   readonly #hear = (data: Buffer): void => {
     this.#heard = this.#heard.length === 0 ? data : Buffer.concat([this.#heard, data]);
     this.#timer?.refresh();
+    const mark = Buffer.from(`\n${this.#markerHeard()} `);
     for (;;) {
-      const start = this.#heard.indexOf(this.#mark);
+      const start = this.#heard.indexOf(mark);
       if (start < 0) return;
-      const from = start + this.#mark.length;
-      const next = this.#heard.indexOf(this.#mark, from);
+      const from = start + mark.length;
+      const next = this.#heard.indexOf(mark, from);
       const raw = this.#heard.subarray(from, next < 0 ? undefined : next);
       if (next < 0) return this.#tail(raw);
       this.#heard = this.#heard.subarray(next);
       this.#take(raw);
     }
   };
+
+  /** Whichever of the openings was answered first goes on. */
+  #markerHeard(): string {
+    const second = this.#second;
+    if (!this.#ready && second !== undefined && this.#heard.includes(`\n${second} ready\n`)) {
+      this.#marker = second;
+    }
+    return this.#marker;
+  }
 
   /** The saying at the end may not be whole yet; `end` is, with its line. */
   #tail(raw: Buffer): void {

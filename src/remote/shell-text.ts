@@ -22,7 +22,7 @@ export function pathWord(path: RemotePath): string {
  */
 export function openingCommand(shell: string, script: string): string {
   const exec = shell.startsWith('/') ? 'exec ' : '';
-  return `${exec}${shell} -c 'eval "$(printf %b "$1")"; exec ${shell}' ${shell} '${escapedForAnyShell(script)}'`;
+  return `${exec}${shell} -c 'eval "$(command printf %b "$1")"; exec ${shell}' ${shell} '${escapedForAnyShell(script)}'`;
 }
 
 /** Characters that every login shell leaves alone within single quotes. */
@@ -40,9 +40,14 @@ function escapedForAnyShell(script: string): string {
  */
 export const COMMAND_LIMIT = 8000;
 
-/** What every script begins with: a clean environment, and `say`, which frames each answer by the marker. */
+/**
+ * What every script begins with: a clean environment, and `say`, which frames each answer by the marker. A start-up
+ * file may have exported functions, which bash takes over as sh too; and one that ends in `exec zsh` leaves a zsh.
+ */
 export function preamble(marker: string): string {
-  return `M=${marker}
+  return `case \${ZSH_VERSION-} in ?*) emulate sh;; esac
+case \${BASH_VERSION-} in ?*) unset -f $(declare -F);; esac
+M=${marker}
 PATH=\${PATH:-/usr/bin:/bin}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL

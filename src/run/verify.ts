@@ -69,6 +69,8 @@ async function shellOf(session: Session): Promise<string> {
     const channel = await session.exec(COMMAND);
     let said = '';
     channel.stderr.resume();
+    // For a start-up file that reads its standard input, or makes way for another shell, which then reads it.
+    channel.stdin.on('error', () => undefined).end(`${COMMAND}\n`);
     for await (const data of channel.stdout) {
       said += String(data);
       const [, shell] = /prep-trial:([^\r\n]*)\r?\n/.exec(said) ?? [];

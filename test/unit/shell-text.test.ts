@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { remotePath } from '../../src/core/remote-path.ts';
-import { openingCommand, pathWord, quote } from '../../src/remote/shell-text.ts';
+import { openingCommand, pathWord, preamble, quote } from '../../src/remote/shell-text.ts';
 
 /** Every byte that a shell word can hold. */
 const ALL_BYTES = String.fromCharCode(...Array.from({ length: 255 }, (_, i) => i + 1));
@@ -114,4 +114,22 @@ describe('the opening command', () => {
       }),
     );
   });
+});
+
+test.skipIf(!existsSync('/bin/bash'))(
+  'functions that a start-up file exported are not those of a script, where sh is bash',
+  () => {
+    const sh = join(HOME, 'sh');
+    symlinkSync('/bin/bash', sh);
+    const script = `${preamble('mark')}say one; id -u; has printf && say two`;
+    const names = ['printf', 'id', 'say', 'cat'].map((name) => `${name}() { echo no; }`);
+    const login = `${names.join('; ')}; export -f printf id say cat; ${openingCommand(sh, script)}`;
+    const said = `\nmark one\n${process.getuid!()}\n\nmark two\n`;
+    expect(run(['/bin/bash', '-c', login], 'id -u')).toBe(`${said}${process.getuid!()}\n`);
+  },
+);
+
+test.skipIf(!existsSync('/bin/zsh'))('a zsh that is handed a script takes it as sh would', () => {
+  const script = `${preamble('mark')}words='a b'; set -- $words; say $#; echo xyzzy* =ls`;
+  expect(run(['/bin/zsh', '-f'], script)).toBe('\nmark 2\nxyzzy* =ls\n');
 });
