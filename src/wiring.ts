@@ -177,7 +177,6 @@ function refuseWhatIsMissing(options: Options): void {
     [options.hosts !== undefined, '--hosts'],
     [options.samePassword, '--same-password'],
     [options.transport === 'openssh', '--transport openssh'],
-    [options.shellFallback, '--shell-fallback'],
     [options.saveAs !== undefined, '--save-as'],
     [options.retry !== undefined, '--retry'],
     [options.config !== undefined, '--config'],

@@ -1,6 +1,7 @@
 import type { Facts } from '../src/core/facts.ts';
-import type { LoginShellChange, Step } from '../src/core/plan.ts';
+import type { Change, EntryChange, LoginShellChange, Step } from '../src/core/plan.ts';
 import { printable } from '../src/core/printable.ts';
+import { fallback, rcReadings } from './shell-fallback.ts';
 
 /** The account's passwd entry names the wanted shell, by the path that /etc/shells has for it. */
 export const loginShell: Step = {
@@ -8,31 +9,38 @@ export const loginShell: Step = {
   title: 'the login shell is the one you want',
 
   // The probe always reads the passwd entry, /etc/shells and the tools.
-  reads: () => [],
+  reads: ({ shellFallback = false }) => (shellFallback ? rcReadings : []),
 
-  plan(facts, { loginShell: wanted }) {
+  plan(facts, { loginShell: wanted, shellFallback = false }) {
     const before = facts.account.loginShell;
     if (before === wanted || (isName(wanted) && baseName(before) === wanted)) {
       return { kind: 'settled', because: `already ${printable(before)}` };
     }
     const listed = facts.system.shells.filter(({ path }) => matches(path, wanted));
     const after = listed.find(({ executable }) => executable)?.path;
-    const ask = 'ask the administrator';
-    if (after === undefined)
-      return { kind: 'blocked', because: `${missing(facts, wanted, listed.length > 0)}; ${ask}` };
-    if (facts.account.passwd === 'environment') {
-      return {
-        kind: 'blocked',
-        because: `the account's passwd entry cannot be read; ${ask} to change the login shell`,
-      };
+    const shell = after ?? (listed.length === 0 ? facts.system.found : '');
+    if (shell === '') {
+      const why = missing(wanted, listed.length > 0);
+      return { kind: 'blocked', because: `${why}; ask the administrator` };
     }
-    const way = wayToChange(facts);
-    if (way === undefined)
-      return { kind: 'blocked', because: `there is no chsh to change the login shell; ${ask}` };
+    const way = wayToChange(facts, after);
+    if (typeof way === 'string') {
+      if (shellFallback) return fallback(facts, shell, way);
+      const because = `${way}; ask the administrator, or start it from a start-up file with --shell-fallback`;
+      return { kind: 'blocked', because, fallback: true };
+    }
     const reason = `it is ${printable(before) || 'not set'}`;
-    return { kind: 'changes', changes: [{ what: 'login-shell', before, after, ...way, reason }] };
+    const change = { what: 'login-shell', before, after: shell, ...way, reason } as const;
+    const other = shellFallback ? fallback(facts, shell, '') : undefined;
+    if (other?.kind === 'settled') return other;
+    const otherwise = other?.kind === 'changes' ? entryChanges(other.changes) : undefined;
+    return { kind: 'changes', changes: [{ ...change, ...(otherwise && { otherwise }) }] };
   },
 };
+
+function entryChanges(changes: readonly Change[]): readonly EntryChange[] {
+  return changes.filter((change) => change.what === 'entry');
+}
 
 function isName(wanted: string): boolean {
   return !wanted.includes('/');
@@ -46,16 +54,25 @@ function matches(path: string, wanted: string): boolean {
   return isName(wanted) ? baseName(path) === wanted : path === wanted;
 }
 
-function missing({ system }: Facts, wanted: string, listed: boolean): string {
+function missing(wanted: string, listed: boolean): string {
   const name = printable(wanted);
-  if (listed) return `${name} is listed in /etc/shells but is not installed`;
-  if (system.found !== '') return `${printable(system.found)} is not listed in /etc/shells`;
-  return `${name} is not installed`;
+  return listed
+    ? `${name} is listed in /etc/shells but is not installed`
+    : `${name} is not installed`;
 }
 
-function wayToChange({ account, system }: Facts): Pick<LoginShellChange, 'by' | 'as'> | undefined {
+/** Who can change the login shell and how, or why nobody can. */
+function wayToChange(
+  { account, system }: Facts,
+  listed: string | undefined,
+): Pick<LoginShellChange, 'by' | 'as'> | string {
+  if (listed === undefined) return `${printable(system.found)} is not listed in /etc/shells`;
+  if (account.passwd === 'environment') return "the account's passwd entry cannot be read";
+  if (account.passwd === 'elsewhere')
+    return "the account's passwd entry is not in /etc/passwd, where chsh could change it";
   const tool = system.tools.has('usermod') ? 'usermod' : 'chsh';
   if (account.uid === 0 && system.tools.has(tool)) return { by: tool, as: 'root' };
   if (system.sudo && system.tools.has(tool)) return { by: tool, as: 'sudo' };
-  return system.tools.has('chsh') ? { by: 'chsh', as: 'self' } : undefined;
+  if (system.tools.has('chsh')) return { by: 'chsh', as: 'self' };
+  return 'there is no chsh to change the login shell';
 }

@@ -41,8 +41,11 @@ export type Entry =
   /** Socket, device, pipe: never replaced. */
   | { readonly kind: 'special' };
 
-/** Where the passwd entry was read from; `environment` means it could not be read and `$SHELL` was believed. */
-export type PasswdSource = 'getent' | 'passwd' | 'dscl' | 'environment';
+/**
+ * Where the passwd entry was read from. `elsewhere`: getent knows it from a directory service, and the only chsh
+ * there is changes /etc/passwd; `environment`: it could not be read and `$SHELL` was believed.
+ */
+export type PasswdSource = 'getent' | 'elsewhere' | 'passwd' | 'dscl' | 'environment';
 
 /** The account itself. */
 export interface AccountFacts {
@@ -62,7 +65,7 @@ export interface SystemFacts {
   readonly os: string;
   /** The lines of /etc/shells, in order, and whether each can be executed. */
   readonly shells: readonly { readonly path: string; readonly executable: boolean }[];
-  /** Where the wanted shell is on the search path; empty where it is not. */
+  /** Where the wanted shell is: on the search path, else among the user's own programs; empty where it is not. */
   readonly found: string;
   /** Those of the programs prep may use that are there. */
   readonly tools: ReadonlySet<string>;

@@ -14,6 +14,8 @@ export interface EntryChange {
   readonly adds?: readonly string[];
   /** Lines that undo took out: undoing that puts in these alone when the file was edited since. */
   readonly removes?: readonly string[];
+  /** A shell, by its path, that must be proven to start before the change is made. */
+  readonly starts?: string;
 }
 
 /** The account's login shell changes. */
@@ -26,6 +28,8 @@ export interface LoginShellChange {
   /** Who runs it: the user (chsh then asks for the account's password), root, or the user through passwordless sudo. */
   readonly as: 'self' | 'root' | 'sudo';
   readonly reason: string;
+  /** What is done instead where that program refuses. */
+  readonly otherwise?: readonly EntryChange[];
 }
 
 /** One thing that a plan does to an account. */
@@ -38,8 +42,16 @@ export type Verdict =
       readonly changes: readonly Change[];
       /** What of the step cannot be done nevertheless, and why. */
       readonly except?: string;
+      /** The person must agree first; where they decline, the step is blocked for that reason. */
+      readonly asks?: { readonly question: string; readonly declined: string };
     }
-  | { readonly kind: 'settled' | 'blocked'; readonly because: string };
+  | { readonly kind: 'settled'; readonly because: string }
+  | {
+      readonly kind: 'blocked';
+      readonly because: string;
+      /** Whether there would be changes if the user wanted `shellFallback`. */
+      readonly fallback?: boolean;
+    };
 
 /** A file, directory or link of this machine, as it should stand on the account. */
 export interface LocalFile {
@@ -53,6 +65,8 @@ export interface Desired {
   readonly dotfiles: readonly LocalFile[];
   /** The wanted login shell, by name (`zsh`) or by absolute path. */
   readonly loginShell: string;
+  /** Where the login shell cannot be changed: start the wanted one from the present one's rc file. */
+  readonly shellFallback?: boolean;
 }
 
 /** One aspect of a prepared account. Both functions are pure and synchronous. */
@@ -104,7 +118,11 @@ export function makePlan(
 
 /** The changes of a plan, in the order in which they are made. */
 export function changesOf(plan: Plan): readonly Change[] {
-  return plan.steps.flatMap((step) => changesOfVerdict(step.verdict));
+  return plan.steps.flatMap(changesOfStep);
+}
+
+function changesOfStep({ verdict }: PlannedStep): readonly Change[] {
+  return changesOfVerdict(verdict);
 }
 
 function changesOfVerdict(verdict: Verdict): readonly Change[] {
@@ -131,14 +149,24 @@ export function invert(change: Change, reason: string): Change {
   return { what: 'entry', path: change.path, before: change.after, after: change.before, reason };
 }
 
+/** The same plan with one change replaced by others. */
+export function withInstead(plan: Plan, change: Change, instead: readonly Change[]): Plan {
+  const steps = plan.steps.map((step) => {
+    const { verdict } = step;
+    if (verdict.kind !== 'changes' || !verdict.changes.includes(change)) return step;
+    const changes = verdict.changes.flatMap((one) => (one === change ? instead : [one]));
+    return { ...step, verdict: { ...verdict, changes } };
+  });
+  return { ...plan, steps, predicted: rehearse(plan.facts, ...steps.flatMap(changesOfStep)) };
+}
+
 /** The same plan with some changes left out (the person said no to them); their steps say so. */
 export function withoutChanges(plan: Plan, out: ReadonlySet<Change>, because: string): Plan {
   const steps = plan.steps.map((step) => ({
     ...step,
     verdict: trimmed(step.verdict, out, because),
   }));
-  const changes = steps.flatMap((step) => changesOfVerdict(step.verdict));
-  return { ...plan, steps, predicted: rehearse(plan.facts, ...changes) };
+  return { ...plan, steps, predicted: rehearse(plan.facts, ...steps.flatMap(changesOfStep)) };
 }
 
 function trimmed(verdict: Verdict, out: ReadonlySet<Change>, because: string): Verdict {

@@ -281,7 +281,7 @@ function words(p: Problem): Words {
     case 'chsh-refused':
       return [
         `${p.tool} refused to change the login shell (${printable(p.said)})`,
-        'ask the administrator to change it',
+        'ask the administrator to change it, or run prep again with --shell-fallback',
       ];
     case 'chsh-wrong-password':
       return [

@@ -8,6 +8,8 @@ import type { Secret } from '../core/secret.ts';
 export interface Applying {
   /** The run's name; see `nextRun`. */
   readonly run: string;
+  /** How many changes were made in this run before; its numbers go on from there. */
+  readonly made?: number;
   /** The name of the step that a change belongs to, for the journal. */
   readonly stepOf: (change: Change) => string;
   /** What to read again afterwards, in the same breath. */

@@ -48,10 +48,10 @@ case $(cat "$o") in *prep-it-starts*) rm -f "$o"; return 0;; esac
 /** One script that makes all changes, in order, each on its own: a change that fails stops none that follow. */
 export function changeScript(
   changes: readonly Change[],
-  { run, stepOf }: Pick<Applying, 'run' | 'stepOf'>,
+  { run, stepOf, made = 0 }: Pick<Applying, 'run' | 'stepOf' | 'made'>,
 ): string {
   const bodies = changes.map((change, index) => {
-    const number = index + 1;
+    const number = made + index + 1;
     const line = quote(journalLine({ number, step: stepOf(change), change }));
     if (change.what === 'login-shell') return loginShellCall(change, number, line);
     return `c${number}() {\n${entryBody(change, number, run, line)}\n}\ndo_one c${number}`;
@@ -78,6 +78,7 @@ function entryBody(change: EntryChange, number: number, run: string, line: strin
   const path = pathWord(change.path);
   return [
     `is ${path} ${quote(standing(change.before))} || return`,
+    ...(change.starts === undefined ? [] : [`${starting(change.starts)} || return`]),
     `${keepsCopy(change) ? `cp -p ${path} ${pathWord(keptAt(run, number))} && ` : ''}note ${line} || return`,
     ...making(change, number, run),
   ].join('\n');
@@ -188,9 +189,8 @@ function stampOf(seconds: number): string {
  * answer may lie there unread, which the shell would run as a command: it is read away, up to a line sent for that.
  */
 function loginShellCall(change: LoginShellChange, number: number, line: string): string {
-  const shell = quote(change.after);
   return [
-    `said=$(starts ${shell} ${startFlag(change.after)} && note ${line}); s=$?`,
+    `said=$(${starting(change.after)} && note ${line}); s=$?`,
     `[ -z "$H" ] || IFS= read -r P <&3`,
     `if [ $s = 0 ]; then say asking ${number}; said=`,
     `if [ -n "$H" ]; then printf '%s\\n' "$P" | ${shellCommand(change)} 2>&1; s=$?; else ${shellCommand(change)} <&3 2>&1; s=$?`,
@@ -199,9 +199,9 @@ function loginShellCall(change: LoginShellChange, number: number, line: string):
   ].join('\n');
 }
 
-/** An interactive login shell that runs one command; csh cannot be both. */
-function startFlag(shell: string): string {
-  return shell.endsWith('csh') ? '-ic' : '-lic';
+/** Proves a shell as an interactive login shell that runs one command; csh cannot be both. */
+function starting(shell: string): string {
+  return `starts ${quote(shell)} ${shell.endsWith('csh') ? '-ic' : '-lic'}`;
 }
 
 /** The command that changes the login shell, for `sh`. */

@@ -39,7 +39,9 @@ export function journalLine(line: JournalLine): string {
   const bare = JSON.stringify(line, (key, value: unknown) =>
     key === 'content'
       ? { size: (value as Content).size, checksum: (value as Content).checksum }
-      : value,
+      : key === 'otherwise'
+        ? undefined
+        : value,
   );
   return bare.replace(
     /[\u007f-\uffff]/g,

@@ -57,14 +57,15 @@ const ACCOUNT = `
 cd 2>/dev/null || say home-missing
 u=$(id -un 2>/dev/null); i=$(id -u); e=; f=environment
 if has getent; then e=$(getent passwd "$u" 2>/dev/null) && f=getent; fi
-[ -n "$e" ] || { while IFS= read -r l; do case $l in "$u":*) e=$l; f=passwd;; esac; done; } 2>/dev/null </etc/passwd
+o=$(uname -s); case $o$f$(command -v chsh) in Linuxgetent/usr/bin/chsh|Linuxgetent/bin/chsh) f=elsewhere;; esac
+case $f in getent) ;; *) while IFS= read -r l; do case $l in "$u":*) e=\${e:-$l}; case $f in elsewhere) f=getent;; *) f=passwd;; esac;; esac; done;; esac 2>/dev/null </etc/passwd
 if [ -n "$e" ]; then L=\${e##*:}; elif has dscl; then L=$(dscl . -read "/Users/$u" UserShell); L=\${L##* }; f=dscl
 else L=$SHELL; fi
 say user "$u"; say uid "$i"; say home "$HOME"; say cwd "$(pwd -P)"; say shell $f "$L"
-say os "$(uname -s)"
+say os "$o"
 while IFS= read -r l || [ -n "$l" ]; do case $l in /*) if [ -x "$l" ]; then say listed x "$l"; else say listed - "$l"; fi;; esac; done 2>/dev/null </etc/shells
 t=; for p in ${TOOLS}; do has $p && t="$t $p"; done; say tools $t
-say found "$(command -v "$N")"
+w=$(command -v "$N"); case $w in /*) ;; *) w=; for d in .local/bin bin; do [ ! -f "$d/$N" ] || [ ! -x "$d/$N" ] || w=\${w:-$HOME/$d/$N}; done;; esac; say found "$w"
 case $L in "$N"|*/"$N") ;; *) [ "$i" = 0 ] || if has sudo && sudo -k -n true </dev/null >/dev/null 2>&1; then say sudo; fi;; esac
 case $(ls -ldn .) in ?????w*) set -- $(ls -ldn .); g=$4; m=$(getent group "$g" 2>/dev/null || while IFS= read -r l; do case $l in *:*:"$g":*) printf %s "$l";; esac; done </etc/group)
 { getent passwd 2>/dev/null || cat /etc/passwd; } | { o=; while IFS=: read -r a _ _ b _; do [ "$b" != "$g" ] || [ "$a" = "$u" ] || o=1; done

@@ -100,7 +100,7 @@ export class ShellAccount implements Account {
   /** Contents that do not travel in the script go ahead of it, into the run's folder. Gives what kept some from it. */
   async #send(
     changes: readonly Change[],
-    { run, onProgress }: Applying,
+    { run, onProgress, made = 0 }: Applying,
   ): Promise<ReadonlyMap<RemotePath, Problem>> {
     const files: Sending[] = [];
     for (const [index, change] of changes.entries()) {
@@ -111,7 +111,7 @@ export class ShellAccount implements Account {
       if (before.kind === 'file' && sameContent(before.content, content)) continue;
       if (content.keptAt !== undefined) continue;
       if (content.bytes !== undefined && inline(content.bytes)) continue;
-      files.push({ path, content, to: sentTo(run, index + 1) });
+      files.push({ path, content, to: sentTo(run, made + index + 1) });
     }
     if (files.length === 0) return new Map();
     const folder = runFolder(run);
@@ -141,7 +141,8 @@ class Progress {
   }
 
   readonly listener: Listener = ({ kind, words, text, whole, reply }) => {
-    const [number = 0, status = 1] = words.split(' ').map(Number);
+    const [counted = 0, status = 1] = words.split(' ').map(Number);
+    const number = counted - (this.#applying.made ?? 0);
     if (kind === 'password' && !this.#handedOver) {
       this.#handedOver = true;
       reply(this.#applying.password?.reveal() ?? '');
@@ -209,8 +210,9 @@ class Progress {
   #problem(number: number, status: number, said: string): Problem | undefined {
     const change = this.#changes[number - 1];
     if (status === 0 || change === undefined) return undefined;
-    if (status === NO_START && change.what === 'login-shell') {
-      return { code: 'shell-does-not-start', shell: change.after, said };
+    if (status === NO_START) {
+      const shell = change.what === 'entry' ? (change.starts ?? '') : change.after;
+      return { code: 'shell-does-not-start', shell, said };
     }
     if (change.what === 'login-shell') return this.chsh?.problem() ?? failure(pathOf(change), said);
     const unsent = change.what === 'entry' ? this.unsent.get(change.path) : undefined;

@@ -5,6 +5,7 @@ import {
   changesOf,
   rehearse,
   replaces,
+  withInstead,
   withoutChanges,
   type Change,
   type LoginShellChange,
@@ -13,18 +14,33 @@ import {
 } from '../core/plan.ts';
 import { printablePath } from '../core/printable.ts';
 import { explain, problemOf, type Problem } from '../core/problem.ts';
+import type { Applied, Applying } from '../remote/account.ts';
 import { nextRun, runFolder } from '../remote/journal.ts';
 import type { Reading } from '../core/facts.ts';
+import { insteadOf, refused } from './fallback.ts';
 import type { Reached } from './reach.ts';
 import type { World } from './world.ts';
 
 /** Asks what must be asked before a plan may be applied, and gives the plan that the answers leave. */
 export async function confirmed(world: World, plan: Plan, reached: Reached): Promise<Plan> {
   const replacing = changesOf(plan).filter(replaces);
-  const next = replacing.length > 0 ? 'ask' : 'apply';
+  const asks = plan.steps.some(({ verdict }) => verdict.kind === 'changes' && verdict.asks);
+  const next = replacing.length > 0 || asks ? 'ask' : 'apply';
   world.observe({ type: 'plan', destination: plan.destination, plan, next });
   const agreed = await agreedTo(world, plan, replacing, reached.settings.label);
-  return withPassword(agreed, reached);
+  return withPassword(await agreedSteps(world, agreed), reached);
+}
+
+/** Asks about the steps that must be agreed to one by one. */
+async function agreedSteps(world: World, plan: Plan): Promise<Plan> {
+  let agreed = plan;
+  for (const { verdict } of plan.steps) {
+    if (verdict.kind !== 'changes' || verdict.asks === undefined) continue;
+    const { question, declined } = verdict.asks;
+    if (await world.prompter.confirm(question, { preset: true, safe: false })) continue;
+    agreed = withoutChanges(agreed, new Set(verdict.changes), declined);
+  }
+  return agreed;
 }
 
 async function agreedTo(
@@ -57,6 +73,7 @@ async function withPassword(plan: Plan, { password, settings }: Reached): Promis
   } catch (error) {
     const problem = problemOf(error);
     if (problem.code !== 'needs-an-answer' && problem.code !== 'wrong-password') throw error;
+    if (change.otherwise !== undefined) return withInstead(plan, change, change.otherwise);
     const because =
       'chsh asks for the password of the account; give it with --password-file or PREP_PASSWORD';
     return withoutChanges(plan, new Set([change]), because);
@@ -88,22 +105,49 @@ export async function carryOut(
   const { destination } = plan;
   world.observe({ type: 'applying', destination, plan });
   const run = nextRun(facts.runs, world.now());
-  const applied = await account.apply(changesOf(plan), {
+  const applying: Applying = {
     run,
     readings,
-    stepOf: (change) =>
-      plan.steps.find(
-        ({ verdict }) => verdict.kind === 'changes' && verdict.changes.includes(change),
-      )?.name ?? '',
+    stepOf: (change) => plan.steps.find((step) => changesIn(step).includes(change))?.name ?? '',
     ...(password.known !== undefined && { password: password.known }),
-    onOutcome: (outcome) => world.observe({ type: 'outcome', destination, outcome }),
+    onOutcome: (outcome) => {
+      if (!refused(outcome)) world.observe({ type: 'outcome', destination, outcome });
+    },
     onProgress: (path, sent, total) =>
       world.observe({ type: 'progress', destination, path, sent, total }),
-  });
-  const steps = plan.steps.map((step) => stepReport(step, applied.outcomes));
+  };
+  const first = await account.apply(changesOf(plan), applying);
+  const [made, applied] = await otherwise(world, plan, first, (changes) =>
+    account.apply(changes, { ...applying, made: first.outcomes.length }),
+  );
+  const steps = made.steps.map((step) => stepReport(step, applied.outcomes));
   world.observe({ type: 'applied', destination, steps });
-  const problem = applied.facts && surprise(plan, applied.outcomes, applied.facts);
+  const problem = applied.facts && surprise(made, applied.outcomes, applied.facts);
   return { ...applied, destination, steps, run, ...(problem && { problem }) };
+}
+
+/** Where the login shell could not be changed after all and the user wants another way, goes that. */
+async function otherwise(
+  { observe }: World,
+  plan: Plan,
+  applied: Applied,
+  apply: (changes: readonly Change[]) => Promise<Applied>,
+): Promise<[Plan, Applied]> {
+  const refusal = applied.outcomes.map(refused).find((one) => one !== undefined);
+  if (refusal === undefined) return [plan, applied];
+  const [made, text] = insteadOf(plan, refusal);
+  observe({ type: 'notice', destination: plan.destination, text });
+  const second = await apply(refusal.instead);
+  const others = applied.outcomes.filter(({ change }) => change !== refusal.change);
+  return [made, { ...second, outcomes: [...others, ...second.outcomes] }];
+}
+
+/** The changes of a step, those included that it makes only where another is refused. */
+function changesIn({ verdict }: PlannedStep): readonly Change[] {
+  if (verdict.kind !== 'changes') return [];
+  return verdict.changes.flatMap((change) =>
+    change.what === 'login-shell' ? [change, ...(change.otherwise ?? [])] : [change],
+  );
 }
 
 /** The report of an account whose plan was shown and nothing more. */

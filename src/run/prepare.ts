@@ -9,6 +9,7 @@ import { LoginKey } from '../ssh/login-key.ts';
 import type { Session } from '../ssh/session.ts';
 import { agentsFor, loginKey } from './login-keys.ts';
 import { carryOut, confirmed, planned, reportOf, type CarriedOut } from './carry-out.ts';
+import { consider } from './fallback.ts';
 import { reach, type Reached } from './reach.ts';
 import { beginTrial, refusal, type Trial } from './verify.ts';
 import type { World } from './world.ts';
@@ -44,7 +45,12 @@ export async function gather(
         ...(wishes.dotfiles !== undefined && { dir: wishes.dotfiles }),
       })
     : [];
-  const desired = { keys: chosen.keys.map(({ key }) => key), dotfiles, loginShell: wishes.shell };
+  const desired = {
+    keys: chosen.keys.map(({ key }) => key),
+    dotfiles,
+    loginShell: wishes.shell,
+    shellFallback: wishes.shellFallback,
+  };
   return { desired, chosen, keys: loginKeys(chosen) };
 }
 
@@ -67,12 +73,17 @@ export async function prepare(
   preparation: Preparation,
 ): Promise<Report> {
   const { desired, keys } = preparation;
-  const readings = readingsOf(world.steps, desired);
   // A key that was only just made is known nowhere yet.
   const known = preparation.chosen.toMake === undefined ? keys : [];
-  const reached = await reach(world, { destination, keys: known, readings });
+  const wanted = readingsOf(world.steps, desired);
+  const first = await reach(world, { destination, keys: known, readings: wanted });
   try {
-    const plan = makePlan(destination, reached.facts, desired, world.steps);
+    const straight = makePlan(destination, first.facts, desired, world.steps);
+    const { plan, reached, readings } = await consider(
+      world,
+      { plan: straight, reached: first, readings: wanted },
+      { desired, mayAsk: world.attended && !world.wishes.yes && !world.wishes.dryRun },
+    );
     if (world.wishes.dryRun) return planned(world, plan);
     await reached.remember();
     if (changesOf(plan).length === 0) return nothingToDo(world, plan, reached, keys);
@@ -82,8 +93,8 @@ export async function prepare(
     const done = await carryOut(world, agreed, reached, readings);
     return await proven(world, agreed, reached, done, trial);
   } finally {
-    reached.account.close();
-    reached.way.close();
+    first.account.close();
+    first.way.close();
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type Facts,
   type Reading,
 } from '../core/facts.ts';
+import { isMarkedBlock, putBlock, takeOutBlock } from '../core/marked-block.ts';
 import {
   changesOf,
   rehearse,
@@ -242,7 +243,7 @@ function withoutLines(
   before: Entry,
   adds: readonly string[],
 ): [Entry, string] {
-  const bytes = removeLines(old, adds);
+  const bytes = isMarkedBlock(adds) ? takeOutBlock(old) : removeLines(old, adds);
   if (bytes.length === 0 && before.kind === 'absent') return [ABSENT, 'it was not there before'];
   const { mtime: _, ...rest } = current;
   return [{ ...rest, content: contentOf(bytes) }, 'take out the lines that were added'];
@@ -250,10 +251,8 @@ function withoutLines(
 
 /** Puts in just the lines that an undo took out, so that keys added since stay. */
 function withLines(current: File, old: Uint8Array, lines: readonly string[]): [Entry, string] {
-  const { bytes } = addKeys(
-    old,
-    lines.flatMap((line) => parseAuthorizedKey(line) ?? []),
-  );
+  const keys = lines.flatMap((line) => parseAuthorizedKey(line) ?? []);
+  const bytes = isMarkedBlock(lines) ? putBlock(old, lines) : addKeys(old, keys).bytes;
   const { mtime: _, ...rest } = current;
   return [{ ...rest, content: contentOf(bytes) }, 'put in the lines that were taken out'];
 }

@@ -10,7 +10,10 @@ export interface Wishes extends SettingsFlags {
   readonly identities: readonly string[];
   readonly dotfiles?: string;
   readonly shell: string;
+  readonly shellFallback: boolean;
   readonly dryRun: boolean;
+  /** No question is asked that has a safe answer. */
+  readonly yes: boolean;
   readonly verify: boolean;
 }
 

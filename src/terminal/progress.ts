@@ -58,13 +58,13 @@ export class StepProgress {
   over(report: StepReport | undefined): void {
     if (report?.status === 'failed') this.#end('failed', report.reason);
     else if (report === undefined || this.#failures.size > 0) this.#end('failed', 'not finished');
-    else this.#conclude();
+    else this.#conclude(report.changes);
   }
 
-  #conclude(): void {
+  #conclude(made: readonly Change[] = [...this.#changes]): void {
     if (this.#failures.size > 0) return this.#end('failed', [...this.#failures].join('; '));
     const except = this.#except === undefined ? '' : `; blocked: ${this.#except}`;
-    this.#end('done', `${summed([...this.#changes])}${except}`);
+    this.#end('done', `${summed(made)}${except}`);
   }
 
   #end(kind: Ending['kind'], text: string): void {

@@ -3,7 +3,14 @@ import { counted } from '../core/count.ts';
 import { label, type Destination } from '../core/destination.ts';
 import { unifiedDiff } from '../core/diff.ts';
 import type { Event, Outcome, Report } from '../core/event.ts';
-import { changesOf, replaces, type Change, type Plan, type PlannedStep } from '../core/plan.ts';
+import {
+  changesOf,
+  replaces,
+  type Change,
+  type LoginShellChange,
+  type Plan,
+  type PlannedStep,
+} from '../core/plan.ts';
 import { printable, printableLines } from '../core/printable.ts';
 import { Complaints } from './complaints.ts';
 import type { Manner, Streams, View } from './view.ts';
@@ -77,7 +84,7 @@ class Text {
     const count = changesOf(plan).length;
     const heading = count === 0 ? 'nothing to change' : counted(count, 'change');
     this.#line(`${label(plan.destination)}: ${heading}`);
-    for (const step of plan.steps) this.#step(step, withDiff);
+    for (const step of plan.steps) this.#step(step, isAskedAbout(step) ? () => true : withDiff);
   }
 
   #step({ name, verdict }: PlannedStep, withDiff: (change: Change) => boolean): void {
@@ -87,8 +94,21 @@ class Text {
     for (const change of verdict.changes) {
       this.#item(name, signOf(change), describe(change).slice(2));
       if (withDiff(change)) this.#diff(change);
+      if (change.what === 'login-shell') this.#otherwise(name, change, withDiff);
     }
     if (verdict.except !== undefined) this.#item(name, '!', verdict.except);
+  }
+
+  /** What is done instead, should the login shell not be changed after all. */
+  #otherwise(
+    step: string,
+    { by, otherwise = [] }: LoginShellChange,
+    withDiff: (change: Change) => boolean,
+  ): void {
+    for (const change of otherwise) {
+      this.#item(step, signOf(change), `should ${by} refuse, ${describe(change).slice(2)}`);
+      if (withDiff(change)) this.#diff(change);
+    }
   }
 
   #item(name: string, sign: keyof typeof STYLE_OF_SIGN, words: string): void {
@@ -141,6 +161,11 @@ class Text {
   #styled(style: Style | undefined, text: string): string {
     return style === undefined ? text : styleText(style, text, { stream: this.#streams.out });
   }
+}
+
+/** Whether the person is about to be asked for the step as such. */
+function isAskedAbout({ verdict }: PlannedStep): boolean {
+  return verdict.kind === 'changes' && verdict.asks !== undefined;
 }
 
 function styleOfDiff(line: string): Style | undefined {

@@ -20,6 +20,8 @@ export interface SshdOptions {
   readonly match?: readonly string[];
   /** A PAM stack of the server's own (pam.d(5)); default that of sshd. */
   readonly pam?: readonly string[];
+  /** Files that this server and its sessions see in place of the machine's own, by absolute path; executable by nobody. */
+  readonly files?: Readonly<Record<string, readonly string[]>>;
   /** The SFTP subsystem: its own process (default), inside sshd, or none. */
   readonly sftp?: 'external' | 'internal' | 'none';
   /** Default: ed25519, ecdsa and rsa. */
@@ -50,12 +52,12 @@ export class TestSshd {
   #seen = 0;
 
   /** Use `startSshd`. */
-  constructor(folder: string, port: number, { hostKeys, pam }: SshdOptions) {
+  constructor(folder: string, port: number, { hostKeys, pam, files = {} }: SshdOptions) {
     this.folder = folder;
     this.port = port;
     this.#hostKeys = hostKeys ?? HOST_KEYS;
     // A listener that outlives a killed test process would hold its port for ever.
-    const own = pam === undefined ? [] : withPam(this.#path('pam'), pam);
+    const own = seeing(this.#path('seen'), { ...(pam && { '/etc/pam.d/sshd': pam }), ...files });
     const command = [SSHD!, '-D', '-f', this.#path('sshd_config'), '-E', this.#path('log')];
     const tied = ['--pdeathsig', 'KILL', ...own, ...command];
     this.#process = spawn('setpriv', tied, { stdio: 'ignore' });
@@ -121,11 +123,22 @@ export class TestSshd {
   }
 }
 
-/** A command whose program sees a PAM stack of its own as that of sshd; nobody else does. */
-function withPam(file: string, lines: readonly string[]): readonly string[] {
-  writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
-  const script = 'mount --bind "$1" /etc/pam.d/sshd && shift && exec "$@"';
-  return ['unshare', '--mount', 'sh', '-c', script, 'sh', file];
+/** A command whose program, and what it starts, sees other files in some places; nobody else does. */
+function seeing(folder: string, files: Readonly<Record<string, readonly string[]>>): string[] {
+  const mounts = Object.entries(files).map(([path, lines], index) => {
+    const file = `${folder}-${index}`;
+    writeFileSync(file, lines.map((line) => `${line}\n`).join(''), { mode: 0o644 });
+    return `place ${path} && mount --bind ${file} ${path}`;
+  });
+  if (mounts.length === 0) return [];
+  // A file that is not there gets a folder of its own to be in.
+  const place =
+    'place() { [ -e "$1" ] || { d=${1%/*}; mountpoint -q "$d" || mount -t tmpfs none "$d"; : >"$1"; }; }';
+  // A mount on a file goes when somebody elsewhere puts another in its place, as useradd does with /etc/passwd.
+  const etc =
+    '/etc/passwd' in files ? `cp -a /etc ${folder}-etc && mount --bind ${folder}-etc /etc && ` : '';
+  const script = `${place}; ${etc}${mounts.join(' && ')} && exec "$@"`;
+  return ['unshare', '--mount', 'sh', '-c', script, 'sh'];
 }
 
 /** Starts a server and waits until it listens. @throws Error with the server's own words */
