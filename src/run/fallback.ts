@@ -42,9 +42,10 @@ export async function consider(
   const { verdict } = other.steps.find(({ name }) => name === step.name)!;
   if (verdict.kind !== 'changes') return found;
   if (!mayAsk) return asIs;
-  const path = verdict.changes.flatMap((change) => (change.what === 'entry' ? change.path : []));
-  const name = printablePath(path.at(-1)!);
-  const question = `Start it from ${name} on ${reached.settings.label}, as the login shell cannot be changed?`;
+  const change = verdict.changes.at(-1);
+  if (change?.what !== 'entry') return asIs;
+  const how = `Start ${change.starts ?? desired.loginShell} from ${printablePath(change.path)}`;
+  const question = `${how} at interactive logins to ${reached.settings.label}, as the login shell cannot be changed?`;
   const asks = { question, declined: step.verdict.because };
   const steps = other.steps.map((one): PlannedStep =>
     one.verdict === verdict ? { ...one, verdict: { ...verdict, asks } } : one,

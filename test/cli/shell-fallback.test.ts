@@ -125,7 +125,7 @@ describeSshd('--shell-fallback, where the login shell cannot be changed', () => 
       visit.prep(['--shell', zsh], {
         pty: true,
         password: true,
-        answers: [{ prompt: /Start it from \.profile on .*\?/, type: answer }],
+        answers: [{ prompt: /Start \S+ from \.profile at .*\?/s, type: answer }],
       });
 
     test('shows the block and asks at a terminal', async () => {
