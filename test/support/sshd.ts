@@ -135,8 +135,9 @@ function seeing(folder: string, files: Readonly<Record<string, readonly string[]
   const place =
     'place() { [ -e "$1" ] || { d=${1%/*}; mountpoint -q "$d" || mount -t tmpfs none "$d"; : >"$1"; }; }';
   // A mount on a file goes when somebody elsewhere puts another in its place, as useradd does with /etc/passwd.
+  // Files that are just being put in their places may vanish under cp.
   const etc =
-    '/etc/passwd' in files ? `cp -a /etc ${folder}-etc && mount --bind ${folder}-etc /etc && ` : '';
+    '/etc/passwd' in files ? `cp -a /etc ${folder}-etc; mount --bind ${folder}-etc /etc && ` : '';
   const script = `${place}; ${etc}${mounts.join(' && ')} && exec "$@"`;
   return ['unshare', '--mount', 'sh', '-c', script, 'sh'];
 }
