@@ -7,10 +7,11 @@ import {
 import { contentOf, entryAt, realPath, type Entry, type Facts } from '../src/core/facts.ts';
 import type { Change, Step, Verdict } from '../src/core/plan.ts';
 import { printable, printableBytes, printablePath } from '../src/core/printable.ts';
-import { remotePath, type RemotePath } from '../src/core/remote-path.ts';
-import { closed, foreign, notADirectory } from './standing.ts';
+import { parentOf, remotePath, type RemotePath } from '../src/core/remote-path.ts';
+import { closed, foreign, named, notADirectory } from './standing.ts';
 
 const SSH_DIR = remotePath('.ssh');
+/** Where keys are looked for unless the server says otherwise; naming it makes the probe find out. */
 const AUTHORIZED_KEYS = remotePath('.ssh/authorized_keys');
 
 /** Every wanted key may log in: its line is in authorized_keys, whatever options it has; no other byte moves. */
@@ -24,26 +25,36 @@ export const authorizedKeys: Step = {
   ],
 
   plan(facts, { keys }) {
-    const path = realPath(facts, AUTHORIZED_KEYS);
+    const { keysFile } = facts;
+    const path = realPath(facts, keysFile);
     const before = entryAt(facts, path);
     const blocked =
-      unusable(before) ?? noFolder(facts) ?? foreign(facts, path) ?? closed(facts, path);
-    if (blocked !== undefined) return { kind: 'blocked', because: blocked };
+      unusable(before, keysFile) ?? noFolder(facts) ?? foreign(facts, path) ?? closed(facts, path);
+    if (blocked !== undefined) return { kind: 'blocked', because: elsewhere(keysFile) + blocked };
     const old = before.kind === 'file' ? before.content.bytes! : new Uint8Array();
     const { bytes, added, lines, present } = addKeys(old, keys);
     if (added.length === 0) return settled(keys, present);
     const mode = before.kind === 'file' ? before.mode : 0o600;
     const after: Entry = { kind: 'file', mode, content: contentOf(bytes) };
-    const where = path === AUTHORIZED_KEYS ? '' : ` (in ${printablePath(path)}, where it leads)`;
-    const reason = `add ${added.map(named).join(', ')}${where}`;
+    const reason = `add ${added.map(described).join(', ')}${where(path, keysFile)}`;
     const change: Change = { what: 'entry', path, before, after, reason, adds: lines };
-    const folder = realPath(facts, SSH_DIR);
-    const missing = entryAt(facts, folder).kind === 'absent';
-    return { kind: 'changes', changes: missing ? [makeFolder(folder), change] : [change] };
+    return { kind: 'changes', changes: [...missingFolders(facts).map(makeFolder), change] };
   },
 };
 
-/** Where the step runs without ssh-dir on a new account. */
+/** Says which file it is about, where that is not the usual one. */
+function elsewhere(keysFile: RemotePath): string {
+  if (keysFile === AUTHORIZED_KEYS) return '';
+  return `the server looks for keys in ${named(keysFile)}: `;
+}
+
+function where(path: RemotePath, keysFile: RemotePath): string {
+  if (path !== keysFile) return ` (in ${printablePath(path)}, where it leads)`;
+  if (keysFile === AUTHORIZED_KEYS) return '';
+  return ` (in ${named(path)}, where the server looks for keys)`;
+}
+
+/** Where the step runs without ssh-dir on a new account, or the keys are elsewhere. */
 function makeFolder(path: RemotePath): Change {
   return {
     what: 'entry',
@@ -54,21 +65,39 @@ function makeFolder(path: RemotePath): Change {
   };
 }
 
-/** Why there is no folder for the file, and none can be made. */
-function noFolder(facts: Facts): string | undefined {
-  const path = realPath(facts, SSH_DIR);
-  const folder = entryAt(facts, path);
-  if (folder.kind === 'absent') return closed(facts, path);
-  return folder.kind === 'directory' ? undefined : notADirectory('~/.ssh', folder);
+/** The folders from the home directory down to the file, where links lead. */
+function folders({ real, keysFile }: Facts): readonly RemotePath[] {
+  const all: RemotePath[] = [];
+  for (let at = parentOf(keysFile); at !== undefined && at !== '/'; at = parentOf(at))
+    all.unshift(real.get(at) ?? at);
+  return all;
 }
 
-function unusable(entry: Entry): string | undefined {
+function missingFolders(facts: Facts): readonly RemotePath[] {
+  return folders(facts).filter((path) => entryAt(facts, path).kind === 'absent');
+}
+
+/** Why there is no folder for the file, and none can be made. */
+function noFolder(facts: Facts): string | undefined {
+  for (const path of folders(facts)) {
+    const { kind } = entryAt(facts, path);
+    if (kind === 'directory') continue;
+    if (kind !== 'absent') return notADirectory(named(path), { kind });
+    // A folder of the system's is not ours to make.
+    if (facts.keysFile.startsWith('/'))
+      return `${named(path)} does not exist; ask its administrator`;
+    return closed(facts, path);
+  }
+  return undefined;
+}
+
+function unusable(entry: Entry, path: RemotePath): string | undefined {
   if (entry.kind === 'absent') return undefined;
-  if (entry.kind === 'unreadable') return '~/.ssh/authorized_keys may not be read; ask its owner';
-  if (entry.kind !== 'file')
-    return `~/.ssh/authorized_keys is a ${entry.kind}, not a file; move it away`;
+  const name = named(path);
+  if (entry.kind === 'unreadable') return `${name} may not be read; ask its owner`;
+  if (entry.kind !== 'file') return `${name} is a ${entry.kind}, not a file; move it away`;
   if (entry.content.bytes === undefined)
-    return '~/.ssh/authorized_keys could not be read whole; rename the file that it leads to';
+    return `${name} could not be read whole; rename the file that it leads to`;
   return undefined;
 }
 
@@ -84,7 +113,7 @@ function settled(
   return { kind: 'settled', because: `${because}, restricted by ${names}` };
 }
 
-function named(key: AuthorizedKey): string {
+function described(key: AuthorizedKey): string {
   const comment = printableBytes(Buffer.from(key.comment, 'latin1'));
   return `${comment || key.type} ${keyFingerprint(key)}`;
 }

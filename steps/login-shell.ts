@@ -12,6 +12,11 @@ export const loginShell: Step = {
   reads: ({ shellFallback = false }) => (shellFallback ? rcReadings : []),
 
   plan(facts, { loginShell: wanted, shellFallback = false }) {
+    if (facts.account.access === 'sftp') {
+      const because =
+        'the account is for file transfer alone (SFTP), which can neither tell nor change the login shell; ask the administrator';
+      return { kind: 'blocked', because };
+    }
     const before = facts.account.loginShell;
     if (before === wanted || (isName(wanted) && baseName(before) === wanted)) {
       return { kind: 'settled', because: `already ${printable(before)}` };

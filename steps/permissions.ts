@@ -1,7 +1,7 @@
 import { entryAt, realPath, type Entry, type Facts } from '../src/core/facts.ts';
 import type { Change, Step } from '../src/core/plan.ts';
 import { printablePath } from '../src/core/printable.ts';
-import { remotePath, type RemotePath } from '../src/core/remote-path.ts';
+import { parentOf, remotePath, type RemotePath } from '../src/core/remote-path.ts';
 import { foreign, octal } from './standing.ts';
 
 const HOME = remotePath('.');
@@ -24,13 +24,18 @@ export const permissions: Step = {
   ],
 
   plan(facts) {
-    const { ownGroup } = facts.account;
+    const { ownGroup, access } = facts.account;
+    // Keys that the system keeps are the system's to protect.
+    const keys = facts.keysFile.startsWith('/') ? [] : [realPath(facts, facts.keysFile)];
     const wrong = [
       ...tightened(facts, HOME, 'directory', (mode) => mode & ~(ownGroup ? 0o002 : 0o022)),
       ...tightened(facts, realPath(facts, SSH_DIR), 'directory', (mode) =>
         (mode & 0o077) === 0 ? mode : 0o700,
       ),
-      ...[...new Set([realPath(facts, AUTHORIZED_KEYS), ...facts.privateKeys])].flatMap((path) =>
+      ...foldersAbove(facts).flatMap((path) =>
+        tightened(facts, path, 'directory', (mode) => mode & ~0o022),
+      ),
+      ...[...new Set([...keys, ...facts.privateKeys])].flatMap((path) =>
         tightened(facts, path, 'file', (mode) => ((mode & 0o077) === 0 ? mode : 0o600)),
       ),
     ];
@@ -39,9 +44,21 @@ export const permissions: Step = {
     const except = owners.length === 0 ? {} : { except: owners.join('; ') };
     if (changes.length > 0) return { kind: 'changes', changes, ...except };
     if (owners.length > 0) return { kind: 'blocked', because: owners.join('; ') };
-    return { kind: 'settled', because: 'as sshd wants them' };
+    const seen = access === 'sftp' ? ', as far as SFTP shows' : '';
+    return { kind: 'settled', because: `as sshd wants them${seen}` };
   },
 };
+
+/** The folders between the home directory and a file of keys elsewhere in it. */
+function foldersAbove(facts: Facts): readonly RemotePath[] {
+  const { keysFile } = facts;
+  if (keysFile.startsWith('/')) return [];
+  const folders: RemotePath[] = [];
+  for (let at = parentOf(keysFile); at !== undefined; at = parentOf(at)) {
+    if (at !== SSH_DIR) folders.unshift(realPath(facts, at));
+  }
+  return folders;
+}
 
 type EntryChange = Change & { readonly what: 'entry' };
 

@@ -11,8 +11,10 @@ export function octal(mode: number): string {
 export function foreign(facts: Facts, path: RemotePath): string | undefined {
   const entry = entryAt(facts, path);
   const owner = 'owner' in entry ? entry.owner : undefined;
-  if (owner === undefined || owner === facts.account.uid || facts.account.uid === 0)
-    return undefined;
+  const { uid, user } = facts.account;
+  if (owner === undefined || owner === uid || uid === 0) return undefined;
+  // Over SFTP it may be unknown whose account this is; root's it is not, by its name.
+  if (uid === undefined && (owner !== 0 || user === 'root')) return undefined;
   return `${printablePath(path)} belongs to ${owner === 0 ? 'root' : `user ${owner}`}; ask them to change it`;
 }
 
@@ -36,4 +38,9 @@ const KINDS: Readonly<Record<InTheWay, string>> = {
 /** Says that something else stands where a directory must be. */
 export function notADirectory(name: string, { kind }: { readonly kind: InTheWay }): string {
   return `${name} is a ${KINDS[kind]}, not a directory; move it away`;
+}
+
+/** A path as a person writes it: `~/.ssh`, `/etc/ssh/keys`. */
+export function named(path: RemotePath): string {
+  return path.startsWith('/') ? printablePath(path) : `~/${printablePath(path)}`;
 }

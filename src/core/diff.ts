@@ -32,7 +32,7 @@ export function unifiedDiff(path: RemotePath, before: Entry, after: Entry): read
 interface Side {
   readonly name: string;
   /** Only where it is a file. */
-  readonly content?: { readonly size: number; readonly checksum: number };
+  readonly content?: { readonly size: number; readonly checksum?: number };
   /** One character for each byte; only where the bytes are at hand. */
   readonly text?: string;
 }

@@ -65,8 +65,8 @@ export type Event =
       readonly destination: Destination;
       readonly steps: readonly StepReport[];
     }
-  /** The trial login: the account lets the key in, and this is the login shell it gets. */
-  | { readonly type: 'verified'; readonly destination: Destination; readonly loginShell: string }
+  /** The trial login: the account lets the key in, and this is the login shell it gets; none where it lets in SFTP alone. */
+  | { readonly type: 'verified'; readonly destination: Destination; readonly loginShell?: string }
   | { readonly type: 'problem'; readonly destination: Destination; readonly problem: Problem }
   | { readonly type: 'report'; readonly report: Report }
   /** The last event of all. */

@@ -5,8 +5,8 @@ import type { RemotePath } from './remote-path.ts';
 export interface Content {
   /** In bytes. */
   readonly size: number;
-  /** As POSIX cksum(1) computes it. */
-  readonly checksum: number;
+  /** As POSIX cksum(1) computes it; absent where it was not needed and would have cost reading the whole file over SFTP. */
+  readonly checksum?: number;
   /** The bytes, where they are small enough or were asked for. */
   readonly bytes?: Uint8Array;
   /** A copy on the server (undo puts it back without sending it twice over the wire). */
@@ -43,18 +43,23 @@ export type Entry =
 
 /**
  * Where the passwd entry was read from. `elsewhere`: getent knows it from a directory service, and the only chsh
- * there is changes /etc/passwd; `environment`: it could not be read and `$SHELL` was believed.
+ * there is changes /etc/passwd; `environment`: it could not be read and `$SHELL` was believed; `unknown`: nothing
+ * tells it (SFTP).
  */
-export type PasswdSource = 'getent' | 'elsewhere' | 'passwd' | 'dscl' | 'environment';
+export type PasswdSource = 'getent' | 'elsewhere' | 'passwd' | 'dscl' | 'environment' | 'unknown';
 
 /** The account itself. */
 export interface AccountFacts {
   readonly user: string;
-  readonly uid: number;
+  /** Undefined where nothing tells it (SFTP in a chroot). */
+  readonly uid: number | undefined;
   /** Absolute. */
   readonly home: RemotePath;
+  /** Empty where it is unknown. */
   readonly loginShell: string;
   readonly passwd: PasswdSource;
+  /** What the account lets in: a shell, or file transfer alone. Over SFTP tools, groups and /etc/shells are not known. */
+  readonly access: 'shell' | 'sftp';
   /** Whether the home directory's group is the user's own, with no other member (Debian's sshd then allows group write). */
   readonly ownGroup: boolean;
 }
@@ -77,6 +82,8 @@ export interface SystemFacts {
 export interface Facts {
   readonly account: AccountFacts;
   readonly system: SystemFacts;
+  /** The file in which the server looks for this account's keys; `.ssh/authorized_keys` unless something readable says otherwise. */
+  readonly keysFile: RemotePath;
   readonly entries: ReadonlyMap<RemotePath, Entry>;
   /** For each path that is a symbolic link and was read with `follow`: where it leads, relative to the home directory if inside. */
   readonly real: ReadonlyMap<RemotePath, RemotePath>;
@@ -94,7 +101,7 @@ export interface Reading {
   /** Read the bytes back, however many (`all`), or only up to `INLINE_LIMIT` (`some`); else size and checksum do. */
   readonly bytes?: 'all' | 'some';
   /** Bytes are not needed when the content is this one already. */
-  readonly unless?: { readonly size: number; readonly checksum: number };
+  readonly unless?: { readonly size: number; readonly checksum?: number };
   /** Where it is a symbolic link, read what it leads to as well. */
   readonly follow?: boolean;
   /** Where it is a directory, list it. */
@@ -108,7 +115,7 @@ export const INLINE_LIMIT = 256 * 1024;
 export const ABSENT: Entry = { kind: 'absent' };
 
 /** A content known by its bytes. */
-export function contentOf(bytes: Uint8Array): Content {
+export function contentOf(bytes: Uint8Array): Content & { readonly checksum: number } {
   return { size: bytes.length, checksum: cksum(bytes), bytes };
 }
 

@@ -3,6 +3,7 @@ import type { Facts, Reading } from '../core/facts.ts';
 import type { Change } from '../core/plan.ts';
 import type { RemotePath } from '../core/remote-path.ts';
 import type { Secret } from '../core/secret.ts';
+import type { Evidence } from './evidence.ts';
 
 /** How to make some changes. */
 export interface Applying {
@@ -34,6 +35,8 @@ export interface Account {
   probe(readings: readonly Reading[]): Promise<Facts>;
   /** Makes changes. Never rejects for a change that did not come about: its outcome says so. */
   apply(changes: readonly Change[], applying: Applying): Promise<Applied>;
+  /** What can be seen of why sshd refuses a key. @throws PrepError */
+  evidence(): Promise<Evidence>;
   /** Hangs up. */
   close(): void;
 }

@@ -2,7 +2,7 @@ import type { Entry } from '../core/facts.ts';
 import type { Change, EntryChange, LoginShellChange } from '../core/plan.ts';
 import { joinPath, type RemotePath } from '../core/remote-path.ts';
 import type { Applying } from './account.ts';
-import { journalLine, keepsCopy, keptAt, runFolder } from './journal.ts';
+import { journalLine, keepsCopy, keptAt, runFolder, temporaryAt } from './journal.ts';
 import { RUNS } from './probe.ts';
 import { pathWord, quote } from './shell-text.ts';
 
@@ -172,10 +172,8 @@ export function sentTo(run: string, number: number): RemotePath {
   return joinPath(runFolder(run), `sent-${number}`);
 }
 
-/** A name beside the target, on the same file system, for the rename to be atomic. */
 function temporary(at: RemotePath, run: string, number: number): string {
-  const folder = at.slice(0, at.lastIndexOf('/') + 1);
-  return pathWord(`${folder}.prep-${run}-${number}` as RemotePath);
+  return pathWord(temporaryAt(at, run, number));
 }
 
 /** Whole seconds since 1970 as touch -t wants them, in UTC. */

@@ -34,6 +34,12 @@ export function keptAt(run: string, number: number): RemotePath {
   return joinPath(runFolder(run), String(number));
 }
 
+/** A name beside the target of a run's change, on the same file system, for the rename to be atomic. */
+export function temporaryAt(path: RemotePath, run: string, number: number): RemotePath {
+  const folder = path.slice(0, path.lastIndexOf('/') + 1);
+  return `${folder}.prep-${run}-${number}` as RemotePath;
+}
+
 /** A change as one line of the journal: JSON in ASCII, no contents. */
 export function journalLine(line: JournalLine): string {
   const bare = JSON.stringify(line, (key, value: unknown) =>

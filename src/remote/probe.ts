@@ -13,12 +13,22 @@ import { PrepError } from '../core/problem.ts';
 import { parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
 import type { Answer } from './answer.ts';
 import { pathWord, quote } from './shell-text.ts';
+import {
+  DEFAULT_KEYS_FILE,
+  DROP_INS,
+  HAIKU_KEYS_FILE,
+  keysFileOf,
+  SSHD_CONFIG,
+  wantsKeys,
+} from './sshd-config.ts';
 
 /** What a probe is to find out. */
 export interface Probe {
   readonly readings: readonly Reading[];
   /** The login shell that is wanted, by name or path: whether it is there, and whether changing it needs a password. */
   readonly loginShell: string;
+  /** The name that logs in. A shell tells it by itself; SFTP does not. */
+  readonly user?: string;
 }
 
 /** Where runs are kept on the server. */
@@ -75,6 +85,15 @@ set --; for p in .ssh/*; do [ -f "$p" ] && [ -r "$p" ] && [ ! -L "$p" ] && { IFS
 [ $# = 0 ] || { W=; S=; read_all "$@"; }
 `;
 
+/**
+ * Where the server looks for keys: what sshd's readable configuration says, with the file that each line is
+ * from; and that OpenWrt's dropbear reads root's from a place of its own (as ssh-copy-id has it for dropbear).
+ */
+const KEYS = `
+[ "$i" != 0 ] || [ ! -f /etc/openwrt_release ] || case $(readlink /proc/$PPID/exe 2>/dev/null) in *sshd*) ;; *) say keys-at /etc/dropbear/authorized_keys;; esac
+say sshd-config; grep -iE '^[[:space:]]*(match|include|authorizedkeysfile)' /dev/null ${DROP_INS}/*.conf ${SSHD_CONFIG} 2>/dev/null
+`;
+
 /** The script that finds out what a probe asks. It changes nothing, and spawns few processes however many paths there are. */
 export function probeScript({ readings, loginShell }: Probe): string {
   const name = quote(loginShell);
@@ -82,7 +101,15 @@ export function probeScript({ readings, loginShell }: Probe): string {
   for (let i = 0; i < readings.length; i += 200) chunks.push(readChunk(readings.slice(i, i + 200)));
   const folders = [...new Set(readings.map(({ path }) => parentOf(path) ?? remotePath('.')))];
   const closed = `for p in ${folders.map(pathWord).join(' ')}; do [ ! -d "$p" ] || [ -w "$p" ] || say closed "$p"; done\n`;
-  return [`N=${name}`, FUNCTIONS, ACCOUNT, ...chunks, folders.length === 0 ? '' : closed].join('');
+  const keys = wantsKeys(readings) ? KEYS : '';
+  return [
+    `N=${name}`,
+    FUNCTIONS,
+    ACCOUNT,
+    keys,
+    ...chunks,
+    folders.length === 0 ? '' : closed,
+  ].join('');
 }
 
 /** Names with a line feed are read, but their bytes are not asked for: the tools' answers end a name there. */
@@ -140,11 +167,13 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
     throw new PrepError({ code: 'home-missing', home });
   }
   const relative = relativeTo(answer.word('cwd') || home);
+  const account = readAccount(answer);
   const entries = readEntries(answer, relative);
   for (const { path } of readings) if (!entries.has(path)) entries.set(path, { kind: 'absent' });
   return {
-    account: readAccount(answer),
+    account,
     system: readSystem(answer),
+    keysFile: readKeysFile(answer, account),
     entries,
     real: new Map(answer.all('r').map(({ name, rest }) => [relative(name), relative(rest)])),
     unwritable: new Set(answer.all('closed').map(({ name }) => relative(name))),
@@ -154,6 +183,17 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
       .map(({ name }) => name)
       .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)),
   };
+}
+
+function readKeysFile(answer: Answer, account: AccountFacts): RemotePath {
+  if (answer.has('keys-at')) return remotePath(answer.word('keys-at'));
+  const files = new Map<string, string>();
+  for (const line of (answer.all('sshd-config')[0]?.rest ?? '').split('\n')) {
+    const [, name, text] = /^([^:]+):(.*)$/s.exec(line) ?? [];
+    if (name !== undefined) files.set(name, `${files.get(name) ?? ''}${text}\n`);
+  }
+  const configured = keysFileOf(files, account);
+  return configured ?? (answer.word('os') === 'Haiku' ? HAIKU_KEYS_FILE : DEFAULT_KEYS_FILE);
 }
 
 function readAccount(answer: Answer): AccountFacts {
@@ -168,6 +208,7 @@ function readAccount(answer: Answer): AccountFacts {
     home: answer.word('home') as RemotePath,
     loginShell: shell,
     passwd: source as PasswdSource,
+    access: 'shell',
     ownGroup: answer.has('own-group'),
   };
 }
@@ -206,9 +247,13 @@ interface Meta {
   readonly inode: string;
 }
 
-const DIRECTORY = 0o040000;
-const REGULAR = 0o100000;
-const SYMLINK = 0o120000;
+/** The type bits of st_mode. */
+export const TYPE = {
+  mask: 0o170000,
+  directory: 0o040000,
+  regular: 0o100000,
+  symlink: 0o120000,
+} as const;
 
 function readEntries(
   answer: Answer,
@@ -230,7 +275,7 @@ function readEntries(
     const bits = modeBits(dialect!, mode!);
     const meta = {
       mode: bits & 0o7777,
-      type: bits & 0o170000,
+      type: bits & TYPE.mask,
       ...(mtime !== '-' && { mtime: Number(mtime) }),
       owner: Number(owner),
       inode: inode!,
@@ -247,9 +292,10 @@ function entryOf(
   names: readonly string[] | undefined,
 ): Entry {
   const { mode, owner, mtime, inode } = meta;
-  if (meta.type === DIRECTORY) return { kind: 'directory', mode, owner, ...(names && { names }) };
-  if (meta.type === SYMLINK) return { kind: 'symlink', target: target ?? ('' as RemotePath) };
-  if (meta.type !== REGULAR) return { kind: 'special' };
+  if (meta.type === TYPE.directory)
+    return { kind: 'directory', mode, owner, ...(names && { names }) };
+  if (meta.type === TYPE.symlink) return { kind: 'symlink', target: target ?? ('' as RemotePath) };
+  if (meta.type !== TYPE.regular) return { kind: 'special' };
   if (content === undefined) return { kind: 'unreadable', mode, owner };
   return { kind: 'file', mode, owner, inode, content, ...(mtime !== undefined && { mtime }) };
 }
@@ -280,7 +326,11 @@ function readContents(
   return contents;
 }
 
-const TYPE_LETTERS: Record<string, number> = { d: DIRECTORY, '-': REGULAR, l: SYMLINK };
+const TYPE_LETTERS: Record<string, number> = {
+  d: TYPE.directory,
+  '-': TYPE.regular,
+  l: TYPE.symlink,
+};
 
 /** The mode as st_mode has it, from `stat -c %f`, `stat -f %p` or the first column of `ls -l`. */
 function modeBits(dialect: string, text: string): number {

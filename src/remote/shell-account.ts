@@ -13,6 +13,7 @@ import { changeOnTerminal, Chsh } from './login-shell.ts';
 import { evidenceScript, readEvidence, type Evidence } from './evidence.ts';
 import { runFolder } from './journal.ts';
 import { probeScript, readFacts, RUNS, type Probe } from './probe.ts';
+import { DEFAULT_KEYS_FILE, keysFileReadings, wantsKeys } from './sshd-config.ts';
 import { sendFiles, type Sending } from './transfer.ts';
 
 /** The opening of an account's conversation: its first words are the probe. */
@@ -25,6 +26,7 @@ export class ShellAccount implements Account {
   readonly #session: Session;
   readonly #conversation: Conversation;
   readonly #loginShell: string;
+  #keysFile = DEFAULT_KEYS_FILE;
 
   private constructor(session: Session, conversation: Conversation, loginShell: string) {
     this.#session = session;
@@ -40,19 +42,21 @@ export class ShellAccount implements Account {
   ): Promise<{ account: ShellAccount; facts: Facts }> {
     const { conversation, answer } = await Conversation.open(session, opening);
     const account = new ShellAccount(session, conversation, probe.loginShell);
-    return { account, facts: readFacts(answer, probe.readings) };
+    const facts = readFacts(answer, probe.readings);
+    account.#keysFile = facts.keysFile;
+    if (account.#withKeys(probe.readings) === probe.readings) return { account, facts };
+    return { account, facts: await account.probe(probe.readings) };
   }
 
   async probe(readings: readonly Reading[]): Promise<Facts> {
-    const probe = { readings, loginShell: this.#loginShell };
-    return readFacts(await this.#conversation.run(probeScript(probe)), readings);
+    return readFacts(await this.#conversation.run(this.#probeScript(readings)), readings);
   }
 
   async apply(changes: readonly Change[], applying: Applying): Promise<Applied> {
     const progress = new Progress(changes, applying);
     try {
       progress.unsent = await this.#send(changes, applying);
-      const script = `${changeScript(changes, applying)}\n${this.#probeAgain(applying.readings)}`;
+      const script = `${changeScript(changes, applying)}\n${this.#probeScript(applying.readings)}`;
       const answer = await this.#conversation.run(script, progress.listener);
       if (progress.refused !== undefined) return { outcomes: progress.outcomes() };
       await this.#onTerminal(changes, applying, progress);
@@ -75,8 +79,14 @@ export class ShellAccount implements Account {
     this.#session.close();
   }
 
-  #probeAgain(readings: readonly Reading[]): string {
-    return probeScript({ readings, loginShell: this.#loginShell });
+  #probeScript(readings: readonly Reading[]): string {
+    return probeScript({ readings: this.#withKeys(readings), loginShell: this.#loginShell });
+  }
+
+  /** Where the server looks for keys elsewhere, that is read as well. */
+  #withKeys(readings: readonly Reading[]): readonly Reading[] {
+    if (this.#keysFile === DEFAULT_KEYS_FILE || !wantsKeys(readings)) return readings;
+    return [...readings, ...keysFileReadings(this.#keysFile)];
   }
 
   /** Where chsh was asked on a terminal after all, what the script read is out of date. */

@@ -159,7 +159,12 @@ async function proven(
   }
   try {
     const loginShell = await attempt.trial.go();
-    world.observe({ type: 'verified', destination: plan.destination, loginShell });
+    const { destination } = plan;
+    world.observe({
+      type: 'verified',
+      destination,
+      ...(loginShell !== undefined && { loginShell }),
+    });
     return reportOf(plan, done, true, otherShell(done, loginShell));
   } catch (error) {
     const trouble = await explainRefusal(error, reached, done, attempt.key);
@@ -169,7 +174,7 @@ async function proven(
 }
 
 /** A directory service may still hand out the old login shell from its cache. */
-function otherShell({ outcomes }: CarriedOut, loginShell: string): Problem | undefined {
+function otherShell({ outcomes }: CarriedOut, loginShell: string | undefined): Problem | undefined {
   const changed = outcomes.find(
     ({ change, result }) => change.what === 'login-shell' && result === 'done',
   );

@@ -3,7 +3,9 @@ import type { Destination } from '../core/destination.ts';
 import type { Facts, Reading } from '../core/facts.ts';
 import { explain, PrepError, problemOf } from '../core/problem.ts';
 import { changeExpired, isExpired } from '../ssh/expired-password.ts';
-import { ShellAccount, prepareProbe } from '../remote/shell-account.ts';
+import type { Account } from '../remote/account.ts';
+import { openAccount } from '../remote/open-account.ts';
+import { prepareProbe } from '../remote/shell-account.ts';
 import type { Access } from '../ssh/authenticate.ts';
 import { connect } from '../ssh/connect.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
@@ -21,7 +23,7 @@ export interface Reached {
   readonly judge: HostKeyJudge;
   readonly password: Password;
   readonly session: Session;
-  readonly account: ShellAccount;
+  readonly account: Account;
   readonly facts: Facts;
   readonly way: Way;
   /** What can be undone on this machine is done only now that the run is known to be a real one. */
@@ -44,7 +46,7 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
   const password = passwordFor(world, settings, world.password);
   const way = wayTo(world, settings);
   const master = await liveMaster(world, settings);
-  const probe = { readings, loginShell: world.wishes.shell };
+  const probe = { readings, loginShell: world.wishes.shell, user: settings.user };
   const opening = prepareProbe(probe);
   const mayChange = !world.wishes.dryRun;
   const newPassword = new NewPassword(settings.label, world.prompter, world.newPassword);
@@ -56,7 +58,7 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
     return connect(settings, access, judge, { first: opening.command, banner, route: way.route });
   };
   const entry = {
-    open: (session: Session) => ShellAccount.open(session, probe, opening),
+    open: (session: Session) => openAccount(session, probe, opening),
     password,
     newPassword,
     mayChange,
@@ -75,7 +77,7 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
 }
 
 interface Entry {
-  readonly open: (session: Session) => Promise<{ account: ShellAccount; facts: Facts }>;
+  readonly open: (session: Session) => Promise<{ account: Account; facts: Facts }>;
   readonly password: Password;
   readonly newPassword: NewPassword;
   /** A dry run changes no password either. */

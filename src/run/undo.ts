@@ -150,7 +150,8 @@ function coalesced(lines: readonly JournalLine[]): readonly JournalLine[] {
 }
 
 function shellBack(facts: Facts, change: LoginShellChange): Change | string {
-  const { loginShell } = facts.account;
+  const { loginShell, access } = facts.account;
+  if (access === 'sftp') return 'SFTP can neither tell nor change the login shell; left alone';
   if (loginShell === change.before)
     return `the login shell is ${printable(loginShell)} again already`;
   if (loginShell !== change.after)
@@ -268,10 +269,16 @@ function othersIn(now: Facts, found: Facts, path: RemotePath): boolean {
   return names.some((name) => !gone.has(name));
 }
 
-/** The old entry, with the kept bytes where they were read, so that a preview can show them. */
+/** The old entry with what is known of its kept copy: the bytes that a preview shows, and the checksum that SFTP may have left out. */
 function shown(facts: Facts, before: Entry): Entry {
   if (before.kind !== 'file' || before.content.keptAt === undefined) return before;
   const kept = entryAt(facts, before.content.keptAt);
-  const bytes = kept.kind === 'file' ? kept.content.bytes : undefined;
-  return bytes === undefined ? before : { ...before, content: { ...before.content, bytes } };
+  if (kept.kind !== 'file') return before;
+  const { checksum, bytes } = kept.content;
+  const content = {
+    ...(checksum !== undefined && { checksum }),
+    ...before.content,
+    ...(bytes !== undefined && { bytes }),
+  };
+  return { ...before, content };
 }

@@ -1,9 +1,10 @@
 import { keyFingerprint } from '../core/authorized-key.ts';
 import { entryAt, realPath, type Facts } from '../core/facts.ts';
-import { printable } from '../core/printable.ts';
+import { printable, printablePath } from '../core/printable.ts';
 import { PrepError, problemOf, type Problem } from '../core/problem.ts';
-import { remotePath } from '../core/remote-path.ts';
+import { parentOf, remotePath } from '../core/remote-path.ts';
 import type { Evidence } from '../remote/evidence.ts';
+import { DEFAULT_KEYS_FILE } from '../remote/sshd-config.ts';
 import { connect } from '../ssh/connect.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import type { Session } from '../ssh/session.ts';
@@ -12,8 +13,8 @@ import type { World } from './world.ts';
 
 /** A trial login under way: connected and its keys exchanged, but not logged in until `go`. */
 export interface Trial {
-  /** Logs in now, with the key alone, and gives the login shell it got. @throws PrepError */
-  go(): Promise<string>;
+  /** Logs in now, with the key alone, and gives the login shell it got; none where the account lets in SFTP alone. @throws PrepError */
+  go(): Promise<string | undefined>;
   /** Never mind. */
   cancel(): void;
 }
@@ -28,7 +29,9 @@ const PATIENCE = 30_000;
  * Dials for a trial login while the account is still being changed. Only logging in waits: sshd reads
  * the passwd entry at the first login request, so an earlier one would prove the old login shell.
  */
-export function beginTrial(world: World, { settings, judge, way }: Reached, key: LoginKey): Trial {
+export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial {
+  const { settings, judge, way, facts } = reached;
+  const overShell = facts.account.access === 'shell';
   let open = (): void => undefined;
   const loginWhen = new Promise<void>((resolve) => (open = resolve));
   const giveUp = new AbortController();
@@ -42,7 +45,7 @@ export function beginTrial(world: World, { settings, judge, way }: Reached, key:
   const dial = (): Promise<Session> =>
     connect(settings, access, judge, {
       route: way.route,
-      first: COMMAND,
+      ...(overShell && { first: COMMAND }),
       loginWhen,
       signal: giveUp.signal,
     });
@@ -53,10 +56,22 @@ export function beginTrial(world: World, { settings, judge, way }: Reached, key:
     go: async () => {
       open();
       // A server has no patience with those who do not log in (LoginGraceTime), and changes may take long.
-      return shellOf(await (lost ? dial() : session));
+      const entered = await (lost ? dial() : session);
+      return overShell ? shellOf(entered) : transfers(entered);
     },
     cancel: () => giveUp.abort(),
   };
+}
+
+/** An account for file transfer alone has let the key in when SFTP answers. */
+async function transfers(session: Session): Promise<undefined> {
+  try {
+    const sftp = await session.sftp();
+    if (sftp === undefined) throw new PrepError({ code: 'no-shell', said: '', sftp: false });
+    return undefined;
+  } finally {
+    session.close();
+  }
 }
 
 async function shellOf(session: Session): Promise<string> {
@@ -108,23 +123,38 @@ function firstReason(
     return 'it has PubkeyAuthentication off in sshd_config; ask its administrator to turn it on';
   }
   const files = setting('AuthorizedKeysFile');
-  if (files !== '' && !/(^|[ /])\.ssh\/authorized_keys( |$)/.test(files)) {
+  if (/^none$/i.test(files)) {
+    return 'it reads keys from no file (AuthorizedKeysFile none); ask its administrator';
+  }
+  if (files !== '' && facts.keysFile === DEFAULT_KEYS_FILE && !DEFAULT.test(files)) {
     return `it looks for keys in ${files} (AuthorizedKeysFile), not in ~/.ssh/authorized_keys; put the key there`;
   }
   if (context !== '' && !/ssh_home_t/.test(context)) {
     return `its SELinux context is wrong (${context}); run restorecon -RF ~/.ssh there`;
   }
-  return wrongStanding(facts);
+  return wrongStanding(facts) ?? outOfSight(facts);
 }
+
+/** Over SFTP neither sshd's configuration nor, from within a chroot, the folders that StrictModes looks at need be visible. */
+function outOfSight({ account }: Facts): string | undefined {
+  if (account.access === 'shell') return undefined;
+  return 'SFTP shows only part of the server: it may look for keys elsewhere (outside of a chroot), or object to folders above; ask its administrator';
+}
+
+/** The default file, among those that AuthorizedKeysFile names. */
+const DEFAULT = /(^|[ /])\.ssh\/authorized_keys( |$)/;
 
 /** What StrictModes may object to. */
 function wrongStanding(facts: Facts): string | undefined {
-  const paths = ['.', '.ssh', '.ssh/authorized_keys'].map((name) => remotePath(name));
+  const { keysFile } = facts;
+  const paths = [remotePath('.'), parentOf(keysFile) ?? remotePath('.'), keysFile];
+  const { uid } = facts.account;
   for (const path of paths) {
     const entry = entryAt(facts, realPath(facts, path));
     if (entry.kind !== 'file' && entry.kind !== 'directory') continue;
-    const name = path === '.' ? 'the home directory' : `~/${path}`;
-    if (entry.owner !== undefined && entry.owner !== facts.account.uid && entry.owner !== 0) {
+    const name = path === '.' ? 'the home directory' : printablePath(path);
+    const known = entry.owner !== undefined && uid !== undefined;
+    if (known && entry.owner !== uid && entry.owner !== 0) {
       return `${name} belongs to user ${entry.owner}; have its owner changed`;
     }
     if ((entry.mode & 0o022) !== 0) {

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { SFTPWrapper } from 'ssh2';
 import type SftpClient from 'ssh2-sftp-client';
 
 /** How a remote command ended. `lost`: the connection broke before the server said. */
@@ -25,6 +26,12 @@ export interface Channel {
   close(): void;
 }
 
+/** SFTP within a session. It ends on its own; the session stays. */
+export interface Sftp extends SftpClient {
+  /** The requests themselves, for sending many at once. */
+  readonly raw: SFTPWrapper;
+}
+
 /** One authenticated connection. */
 export interface Session {
   /** `alice@web1`, for messages. */
@@ -36,7 +43,7 @@ export interface Session {
   /** Runs a command through the account's login shell. @throws PrepError where the server refuses the channel. */
   exec(command: string, pty?: Pty): Promise<Channel>;
   /** Opens SFTP; undefined where the account has none. */
-  sftp(): Promise<SftpClient | undefined>;
+  sftp(): Promise<Sftp | undefined>;
   /** Hangs up at once. */
   close(): void;
 }

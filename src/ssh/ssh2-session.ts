@@ -1,9 +1,8 @@
 import type { Duplex } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
-import type SftpClient from 'ssh2-sftp-client';
 import { printable } from '../core/printable.ts';
 import { PrepError, type Problem } from '../core/problem.ts';
-import type { Channel, Exit, Pty, Session } from './session.ts';
+import type { Channel, Exit, Pty, Session, Sftp } from './session.ts';
 
 /** A session over ssh2. */
 export class Ssh2Session implements Session {
@@ -38,7 +37,7 @@ export class Ssh2Session implements Session {
     return execOn(this.#client, this.#wire, command, pty);
   }
 
-  async sftp(): Promise<SftpClient | undefined> {
+  async sftp(): Promise<Sftp | undefined> {
     const { sharedSftp } = await import('./sftp.ts');
     return sharedSftp(this.#client);
   }

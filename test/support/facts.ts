@@ -26,6 +26,8 @@ export interface FactsOf {
   readonly real?: Readonly<Record<string, string>>;
   readonly uid?: number;
   readonly loginShell?: string;
+  readonly access?: Facts['account']['access'];
+  readonly keysFile?: string;
   readonly passwd?: Facts['account']['passwd'];
   readonly ownGroup?: boolean;
   readonly shells?: readonly string[];
@@ -56,6 +58,7 @@ export function factsOf(row: FactsOf = {}): Facts {
       home: remotePath('/home/alice'),
       loginShell: row.loginShell ?? '/bin/bash',
       passwd: row.passwd ?? 'getent',
+      access: row.access ?? 'shell',
       ownGroup: row.ownGroup ?? false,
     },
     system: {
@@ -65,6 +68,7 @@ export function factsOf(row: FactsOf = {}): Facts {
       tools: new Set(row.tools ?? ['chsh', 'usermod', 'getent']),
       sudo: row.sudo ?? false,
     },
+    keysFile: remotePath(row.keysFile ?? '.ssh/authorized_keys'),
     entries: new Map(
       Object.entries({ '.': directory(0o755, { owner: 1000 }), ...row.entries }).map(
         ([name, entry]) => [remotePath(name), entry],

@@ -10,6 +10,7 @@ import {
 import { rehearse, type Change } from '../../src/core/plan.ts';
 import type { RemotePath } from '../../src/core/remote-path.ts';
 import type { Account, Applied, Applying } from '../../src/remote/account.ts';
+import type { Evidence } from '../../src/remote/evidence.ts';
 
 /** An account that is nothing but facts: it is `rehearse`, with the comparison that every account makes before it writes. */
 export class MemoryAccount implements Account {
@@ -29,6 +30,10 @@ export class MemoryAccount implements Account {
   async apply(changes: readonly Change[], { readings }: Applying): Promise<Applied> {
     const outcomes = changes.map((change) => this.#make(change));
     return { outcomes, facts: await this.probe(readings) };
+  }
+
+  evidence(): Promise<Evidence> {
+    return Promise.resolve({ settings: new Map(), context: '' });
   }
 
   close(): void {

@@ -246,20 +246,21 @@ function asProbed(home: Facts, steps: readonly Step[], desired: Desired): Facts 
 
 /** What a new probe says after changes: the clock, the user and the file system fill in what no plan predicts. */
 function reread(facts: Facts): Facts {
+  const owner = facts.account.uid!;
   const entries = new Map<RemotePath, Entry>();
   for (const [path, entry] of facts.entries) {
     if (entry.kind === 'file') {
       entries.set(path, {
         mtime: 2_100_000_000,
         inode: `9:${path}`,
-        owner: facts.account.uid,
+        owner,
         ...entry,
       });
     } else if (entry.kind === 'directory') {
       const names = [...facts.entries].flatMap(([other, { kind }]) =>
         kind !== 'absent' && parentOf(other) === path ? [other.slice(path.length + 1)] : [],
       );
-      entries.set(path, { owner: facts.account.uid, ...entry, names });
+      entries.set(path, { owner, ...entry, names });
     } else entries.set(path, entry);
   }
   const real = [...facts.real].filter(([path]) => entryAt(facts, path).kind === 'symlink');

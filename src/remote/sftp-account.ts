@@ -1,0 +1,166 @@
+import type { Outcome } from '../core/event.ts';
+import type { Facts, Reading } from '../core/facts.ts';
+import type { Change, EntryChange } from '../core/plan.ts';
+import { problemOf, type Problem } from '../core/problem.ts';
+import type { RemotePath } from '../core/remote-path.ts';
+import type { Session, Sftp } from '../ssh/session.ts';
+import type { Account, Applied, Applying } from './account.ts';
+import type { Evidence } from './evidence.ts';
+import { RUNS, type Probe } from './probe.ts';
+import { explained, makeOverSftp } from './sftp-change.ts';
+import { SftpJournal } from './sftp-journal.ts';
+import { probeOverSftp } from './sftp-probe.ts';
+import { SftpRequests } from './sftp-requests.ts';
+
+/** How many changes are under way at once. */
+const AT_ONCE = 16;
+
+/** An account that runs no commands: everything goes over SFTP, many requests at a time. */
+export class SftpAccount implements Account {
+  readonly #session: Session;
+  readonly #sftp: SftpRequests;
+  readonly #user: string;
+
+  private constructor(session: Session, sftp: SftpRequests, user: string) {
+    this.#session = session;
+    this.#sftp = sftp;
+    this.#user = user;
+  }
+
+  /** Reads the account over SFTP that is open already. @throws PrepError `connection-lost` */
+  static async open(
+    session: Session,
+    sftp: Pick<Sftp, 'raw'>,
+    probe: Probe,
+  ): Promise<{ account: SftpAccount; facts: Facts }> {
+    const account = new SftpAccount(session, new SftpRequests(sftp), probe.user ?? '');
+    return { account, facts: await account.probe(probe.readings) };
+  }
+
+  probe(readings: readonly Reading[]): Promise<Facts> {
+    return probeOverSftp(this.#sftp, this.#user, readings);
+  }
+
+  async apply(changes: readonly Change[], applying: Applying): Promise<Applied> {
+    const outcomes = await this.#make(changes, applying);
+    if (outcomes.some(({ result }) => result === 'unknown')) return { outcomes };
+    return { outcomes, facts: await this.probe(applying.readings) };
+  }
+
+  /** Nothing more than the probe reads already can be seen. */
+  evidence(): Promise<Evidence> {
+    return Promise.resolve({ settings: new Map(), context: '' });
+  }
+
+  close(): void {
+    this.#session.close();
+  }
+
+  async #make(changes: readonly Change[], applying: Applying): Promise<readonly Outcome[]> {
+    const { run } = applying;
+    const told = new Outcomes(changes, applying);
+    let journal: SftpJournal;
+    try {
+      journal = await SftpJournal.open(this.#sftp, run);
+    } catch (error) {
+      const { problem } = await explained(this.#sftp, `~/${RUNS}` as RemotePath, error);
+      return told.failing(problem);
+    }
+    await inOrder(changes, async (change, index) => {
+      if (change.what === 'login-shell') {
+        const because = 'SFTP alone cannot change a login shell';
+        return told.settle(index, { code: 'not-tried', because });
+      }
+      const number = index + 1;
+      const making = { run, number, step: applying.stepOf(change), change };
+      const onSent = progressOf(change, applying);
+      await makeOverSftp(this.#sftp, journal, { ...making, ...(onSent && { onSent }) }).then(
+        () => told.settle(index, undefined),
+        (error: unknown) => told.settle(index, problemOf(error)),
+      );
+    });
+    await journal.close().catch(() => undefined);
+    return told.all();
+  }
+}
+
+/** Only files that are read from the disk here are large enough for a progress bar. */
+function progressOf(
+  { path, after }: EntryChange,
+  { onProgress }: Applying,
+): ((sent: number) => void) | undefined {
+  if (after.kind !== 'file' || after.content.localFile === undefined) return undefined;
+  const { size } = after.content;
+  return (sent) => onProgress?.(path, sent, size);
+}
+
+/** What came of the changes so far. */
+class Outcomes {
+  readonly #changes: readonly Change[];
+  readonly #applying: Applying;
+  readonly #problems = new Map<number, Problem | undefined>();
+  readonly #outcomes: Outcome[] = [];
+
+  constructor(changes: readonly Change[], applying: Applying) {
+    this.#changes = changes;
+    this.#applying = applying;
+  }
+
+  /** Writes down the outcome of one change; one cut off by the connection waits until all are known. */
+  settle(index: number, problem: Problem | undefined): void {
+    this.#problems.set(index, problem);
+    if (problem?.code === 'connection-lost') return;
+    const change = this.#changes[index]!;
+    this.#tell(
+      index,
+      problem === undefined
+        ? { change, result: 'done' }
+        : { change, result: problem.code === 'stale' ? 'stale' : 'failed', problem },
+    );
+  }
+
+  /** None of the changes could be made, all for the same reason. */
+  failing(problem: Problem): readonly Outcome[] {
+    this.#changes.forEach((_, index) => this.settle(index, problem));
+    return this.all();
+  }
+
+  /** One outcome for each change, in order. */
+  all(): readonly Outcome[] {
+    const certain = this.#outcomes.filter((outcome) => outcome?.result === 'done').length;
+    const lost = [...this.#problems].filter(([, problem]) => problem?.code === 'connection-lost');
+    for (const [index] of lost) {
+      const problem = { code: 'connection-lost', certain, uncertain: lost.length } as const;
+      this.#tell(index, { change: this.#changes[index]!, result: 'unknown', problem });
+    }
+    return this.#outcomes;
+  }
+
+  #tell(index: number, outcome: Outcome): void {
+    this.#outcomes[index] = outcome;
+    this.#applying.onOutcome?.(outcome);
+  }
+}
+
+/** Makes changes side by side, but one that concerns a path after those of the path itself, of folders above and of what is in it. */
+async function inOrder(
+  changes: readonly Change[],
+  make: (change: Change, index: number) => Promise<void>,
+): Promise<void> {
+  const last = new Map<string, Promise<void>>();
+  const underWay = new Set<Promise<void>>();
+  for (const [index, change] of changes.entries()) {
+    while (underWay.size >= AT_ONCE) await Promise.race(underWay);
+    const path = change.what === 'entry' ? change.path : '';
+    const earlier = [...last].flatMap(([other, made]) => (concerns(path, other) ? [made] : []));
+    const made = Promise.all(earlier).then(() => make(change, index));
+    last.set(path, made);
+    underWay.add(made);
+    void made.finally(() => underWay.delete(made));
+  }
+  await Promise.all(underWay);
+}
+
+function concerns(a: string, b: string): boolean {
+  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
+}

@@ -1,0 +1,223 @@
+import {
+  ABSENT,
+  contentOf,
+  INLINE_LIMIT,
+  type Content,
+  type Entry,
+  type Facts,
+  type Reading,
+} from '../core/facts.ts';
+import { PrepError } from '../core/problem.ts';
+import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
+import { journalOf } from './journal.ts';
+import { RUNS, TYPE } from './probe.ts';
+import {
+  isDenied,
+  orNothing,
+  pooled,
+  UnsendableName,
+  type Attributes,
+  type SftpRequests,
+} from './sftp-requests.ts';
+import {
+  DEFAULT_KEYS_FILE,
+  DROP_INS,
+  keysFileOf,
+  keysFileReadings,
+  SSHD_CONFIG,
+  wantsKeys,
+} from './sshd-config.ts';
+
+const HOME = remotePath('.');
+const SSH_DIR = remotePath('.ssh');
+
+/**
+ * Reads an account over SFTP, with whatever can be asked at once under way at once. The passwd entry,
+ * groups, tools and /etc/shells are beyond it, and said to be unknown.
+ * @throws PrepError `home-missing`, `stale`, `connection-lost`
+ */
+export async function probeOverSftp(
+  sftp: SftpRequests,
+  user: string,
+  readings: readonly Reading[],
+): Promise<Facts> {
+  const [home, called, runs, keys, config, found, fileSystem] = await Promise.all([
+    sftp.realpath(HOME),
+    sftp.ownerCalled(user, HOME),
+    readRuns(sftp),
+    readPrivateKeys(sftp),
+    wantsKeys(readings) ? readConfig(sftp) : new Map<string, string>(),
+    readEntries(sftp, readings),
+    sftp.fileSystem(HOME),
+  ]);
+  const uid = user === 'root' ? 0 : called;
+  const keysFile = keysFileOf(config, { user, home, uid }) ?? DEFAULT_KEYS_FILE;
+  if (keysFile !== DEFAULT_KEYS_FILE)
+    found.push(...(await readEntries(sftp, keysFileReadings(keysFile))));
+  const relative = relativeTo(home);
+  const entries = new Map<RemotePath, Entry>(keys);
+  const real = new Map<RemotePath, RemotePath>();
+  for (const { path, entry, leads } of found) {
+    entries.set(path, entry);
+    if (leads === undefined) continue;
+    real.set(path, relative(leads.path));
+    entries.set(relative(leads.path), leads.entry);
+  }
+  const readOnly = fileSystem?.readOnly === true;
+  return {
+    account: {
+      user,
+      uid,
+      home,
+      loginShell: '',
+      passwd: 'unknown',
+      access: 'sftp',
+      ownGroup: false,
+    },
+    system: { os: '', shells: [], found: '', tools: new Set(), sudo: false },
+    keysFile,
+    entries,
+    real,
+    unwritable: await readUnwritable(sftp, [...entries.keys()], { user, uid, readOnly }),
+    privateKeys: keys.map(([path]) => path),
+    runs,
+  };
+}
+
+interface Found {
+  readonly path: RemotePath;
+  readonly entry: Entry;
+  readonly leads?: { readonly path: RemotePath; readonly entry: Entry };
+}
+
+function readEntries(sftp: SftpRequests, readings: readonly Reading[]): Promise<Found[]> {
+  return pooled(readings, async (reading) => {
+    const entry = await readEntry(sftp, reading);
+    if (entry.kind !== 'symlink' || reading.follow !== true) return { path: reading.path, entry };
+    const path = await sftp.realpath(reading.path).catch(orNothing);
+    if (path === undefined) return { path: reading.path, entry };
+    return {
+      path: reading.path,
+      entry,
+      leads: { path, entry: await readEntry(sftp, { ...reading, path }) },
+    };
+  });
+}
+
+/** What stands at a path. */
+export async function readEntry(sftp: SftpRequests, reading: Reading): Promise<Entry> {
+  const { path } = reading;
+  const attributes = await sftp.lstat(path);
+  if (attributes === undefined) return ABSENT;
+  const { uid: owner, mtime } = attributes;
+  const mode = attributes.mode & 0o7777;
+  switch (attributes.mode & TYPE.mask) {
+    case TYPE.directory: {
+      const names = reading.list === true ? await sftp.list(path) : undefined;
+      return { kind: 'directory', mode, owner, ...(names && { names }) };
+    }
+    case TYPE.symlink:
+      return { kind: 'symlink', target: await sftp.readlink(path) };
+    case TYPE.regular: {
+      const content = await readContent(sftp, reading, attributes).catch((error: unknown) => {
+        if (isDenied(error)) return undefined;
+        throw error;
+      });
+      if (content === undefined) return { kind: 'unreadable', mode, owner };
+      return { kind: 'file', mode, owner, mtime, content };
+    }
+    default:
+      return { kind: 'special' };
+  }
+}
+
+/** Contents are read back where somebody wants to see them, or where only they can tell whether they are the wanted ones. */
+async function readContent(
+  sftp: SftpRequests,
+  { path, bytes, unless }: Reading,
+  { size }: Attributes,
+): Promise<Content> {
+  if (bytes === undefined) return { size };
+  if (bytes === 'some' && size > INLINE_LIMIT) {
+    if (unless !== undefined && unless.size !== size) return { size };
+    return checked(await sftp.measure(path, size), path, size);
+  }
+  const content = checked(contentOf(await sftp.readAll(path, size)), path, size);
+  const known = unless?.size === size && unless.checksum === content.checksum;
+  return known ? { size, checksum: content.checksum } : content;
+}
+
+function checked<T extends Content>(content: T, path: RemotePath, size: number): T {
+  if (content.size === size) return content;
+  throw new PrepError({ code: 'stale', path, found: '' });
+}
+
+async function readRuns(sftp: SftpRequests): Promise<readonly string[]> {
+  const names = await sftp.list(RUNS);
+  const journals = await pooled(names, (name) => sftp.lstat(journalOf(name)));
+  return names
+    .filter((_, index) => journals[index] !== undefined)
+    .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
+}
+
+/** Private keys in ~/.ssh, told by their first line; nothing else of them is read. */
+async function readPrivateKeys(sftp: SftpRequests): Promise<(readonly [RemotePath, Entry])[]> {
+  const paths = (await sftp.list(SSH_DIR)).map((name) => joinPath(SSH_DIR, name));
+  const found = await pooled(paths, async (path) => {
+    const entry = await readEntry(sftp, { path }).catch((error: unknown) => {
+      if (error instanceof UnsendableName) return ABSENT;
+      throw error;
+    });
+    if (entry.kind !== 'file' || !(await isPrivateKey(sftp, path, entry.content.size))) return [];
+    return [[path, entry] as const];
+  });
+  return found.flat();
+}
+
+async function isPrivateKey(sftp: SftpRequests, path: RemotePath, size: number): Promise<boolean> {
+  const start = await sftp.readAll(path, Math.min(size, 64)).catch(orNothing);
+  return start?.toString('latin1').split('\n')[0]?.includes('PRIVATE KEY') ?? false;
+}
+
+/** sshd's configuration, as far as it may be read and is not the chroot's own. */
+async function readConfig(sftp: SftpRequests): Promise<ReadonlyMap<string, string>> {
+  const names = (await sftp.list(DROP_INS)).filter((name) => name.endsWith('.conf'));
+  const paths = [SSHD_CONFIG, ...names.map((name) => joinPath(DROP_INS, name))];
+  const texts = await pooled(paths, async (path) => {
+    const size = (await sftp.stat(path))?.size ?? 0;
+    const bytes = size > INLINE_LIMIT ? undefined : await sftp.readAll(path, size).catch(orNothing);
+    return [path, bytes?.toString('latin1') ?? ''] as const;
+  });
+  return new Map<string, string>(texts);
+}
+
+/** Who asks, as far as that is known. */
+interface Who {
+  readonly user: string;
+  readonly uid: number | undefined;
+  readonly readOnly: boolean;
+}
+
+/** The folders that this user cannot write in, by what their modes say; where that is not certain, trying will tell. */
+async function readUnwritable(
+  sftp: SftpRequests,
+  paths: readonly RemotePath[],
+  who: Who,
+): Promise<ReadonlySet<RemotePath>> {
+  const folders = [...new Set(paths.map((path) => parentOf(path) ?? HOME))];
+  const attributes = await pooled(folders, (path) => sftp.stat(path));
+  return new Set(folders.filter((_, index) => isClosed(attributes[index], who)));
+}
+
+function isClosed(folder: Attributes | undefined, { user, uid, readOnly }: Who): boolean {
+  if (folder === undefined || (folder.mode & TYPE.mask) !== TYPE.directory) return false;
+  if (readOnly) return true;
+  if (uid === 0) return false;
+  if (uid === undefined) return user !== 'root' && folder.uid === 0 && (folder.mode & 0o022) === 0;
+  return folder.uid === uid ? (folder.mode & 0o200) === 0 : (folder.mode & 0o022) === 0;
+}
+
+function relativeTo(home: RemotePath): (path: RemotePath) => RemotePath {
+  const inside = home === '/' ? '/' : `${home}/`;
+  return (path) => (path.startsWith(inside) ? path.slice(inside.length) : path) as RemotePath;
+}
