@@ -47,6 +47,7 @@ export type Problem =
   // the account
   | { code: 'no-shell'; said: string; sftp: boolean }
   | { code: 'home-missing'; home: string }
+  | { code: 'no-checksums' }
   | { code: 'no-answer-from-shell'; seconds: number }
   | { code: 'connection-lost'; certain: number; uncertain: number }
   // a change that did not come about
@@ -240,6 +241,11 @@ function words(p: Problem): Words {
       return [
         `the home directory ${printable(p.home)} does not exist`,
         'ask the administrator to create it',
+      ];
+    case 'no-checksums':
+      return [
+        'the server has neither cksum nor awk with od or hexdump, so files there cannot be compared',
+        'have one of them installed there',
       ];
     case 'no-answer-from-shell':
       return [

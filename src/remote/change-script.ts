@@ -4,7 +4,8 @@ import { joinPath, type RemotePath } from '../core/remote-path.ts';
 import type { Applying } from './account.ts';
 import { journalLine, keepsCopy, keptAt, runFolder, temporaryAt } from './journal.ts';
 import { RUNS } from './probe.ts';
-import { pathWord, quote } from './shell-text.ts';
+import { pathWord, quote, SUMS } from './shell-text.ts';
+import { DEFAULT_KEYS_FILE } from './sshd-config.ts';
 
 /** How many bytes one shell word may hold: some shells run printf(1) as a program, whose words are limited. */
 const WORD = 32 * 1024;
@@ -22,11 +23,14 @@ export const NO_START = 11;
  */
 const FUNCTIONS = `
 trap '' HUP PIPE
+octal() { m=$1; while [ \${#m} -gt 4 ]; do m=\${m#?}; done; while :; do case $m in 0?*) m=\${m#0};; *) break;; esac; done; echo "$m"; }
 if stat -c %a / >/dev/null 2>&1; then mode() { stat -c %a "$1"; }
-elif stat -f %Lp / >/dev/null 2>&1; then mode() { stat -f %Lp "$1"; }
-else mode() { m=$(ls -ldn "$1"); set -- 0 0 0; for k in 1 2 3; do m=\${m#?}; b=0
-case $m in r*) b=4;; esac; m=\${m#?}; case $m in w*) b=$((b+2));; esac; m=\${m#?}; case $m in [xst]*) b=$((b+1));; esac; set -- "$@" $b; shift; done; echo "$1$2$3"; }
+elif stat -f %p / >/dev/null 2>&1; then mode() { octal "$(stat -f %p "$1")"; }
+else mode() { m=$(ls -ldn "$1"); h=0; o=; for k in 4 2 1; do m=\${m#?}; b=0
+case $m in r*) b=4;; esac; m=\${m#?}; case $m in w*) b=$((b+2));; esac; m=\${m#?}; case $m in [xst]*) b=$((b+1));; esac
+case $m in [sStT]*) h=$((h+k));; esac; o=$o$b; done; octal $h$o; }
 fi
+${SUMS}
 look() { if [ -L "$1" ]; then found="symlink $(readlink "$1" || { l=$(ls -ld "$1"); printf %s "\${l#* -> }"; })"
 elif [ -d "$1" ]; then found="directory $(mode "$1")"
 elif [ -f "$1" ]; then p=$1; set -- $(cksum <"$p"); found="file $(mode "$p") $2 $1"
@@ -49,6 +53,7 @@ case $(cat "$o") in *prep-it-starts*) rm -f "$o"; return 0;; esac
 export function changeScript(
   changes: readonly Change[],
   { run, stepOf, made = 0 }: Pick<Applying, 'run' | 'stepOf' | 'made'>,
+  keysFile = DEFAULT_KEYS_FILE,
 ): string {
   const bodies = changes.map((change, index) => {
     const number = made + index + 1;
@@ -58,7 +63,20 @@ export function changeScript(
   });
   const early = changes.some((change) => change.what === 'login-shell' && change.as === 'self');
   const head = [`R=${runFolder(run)}`, FUNCTIONS, begin, early ? askEarly : 'H='];
-  return [...head, ...bodies, end].join('\n');
+  return [...head, ...bodies, ...labelled(changes, keysFile), end].join('\n');
+}
+
+/** What sshd reads gets the label that SELinux's policy has for it, as ssh-copy-id sees to it. */
+function labelled(changes: readonly Change[], keysFile: RemotePath): readonly string[] {
+  const paths = changes.flatMap((change) =>
+    change.what === 'entry' &&
+    change.after.kind !== 'absent' &&
+    (change.path === keysFile || /^\.ssh(\/|$)/.test(change.path))
+      ? [pathWord(change.path)]
+      : [],
+  );
+  if (paths.length === 0) return [];
+  return [`! has restorecon || restorecon -F ${paths.join(' ')} >/dev/null 2>&1`];
 }
 
 const begin = `begun=$( { mkdir -p ${RUNS} && chmod 700 ${RUNS} && { [ -d "$R" ] || mkdir "$R"; } && : >>"$R/journal"; } 2>&1 ) || { say refused; printf %s "$begun"; return; }`;

@@ -141,6 +141,9 @@ export class Conversation {
 
   async #first(script: string | undefined): Promise<Answer> {
     return this.#exchange(() => {
+      // Empty lines to a shell. An SFTP server that was forced on us takes them for a packet of absurd length
+      // and gives up, instead of waiting for a client to begin.
+      this.#channel.stdin.write('\n\n\n\n\n');
       if (script !== undefined) this.#send(script);
     });
   }

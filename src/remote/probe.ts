@@ -12,7 +12,7 @@ import { cksum } from '../core/cksum.ts';
 import { PrepError } from '../core/problem.ts';
 import { parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
 import type { Answer } from './answer.ts';
-import { pathWord, quote } from './shell-text.ts';
+import { pathWord, quote, SUMS } from './shell-text.ts';
 import {
   DEFAULT_KEYS_FILE,
   DROP_INS,
@@ -49,6 +49,7 @@ $M s $D %p %m %u %d:%i %z %N" "$@" 2>/dev/null; }
 else meta() { for p; do [ -e "$p" ] || [ -L "$p" ] || continue; l=$(ls -ldin "$p"); set -f; set -- $l; set +f
 say s text "$2" - "$4" "0:$1" "$6" "$p"; done; }
 fi
+${SUMS}
 NL='
 '
 known() { return 1; }
@@ -73,6 +74,7 @@ if [ -n "$e" ]; then L=\${e##*:}; elif has dscl; then L=$(dscl . -read "/Users/$
 else L=$SHELL; fi
 say user "$u"; say uid "$i"; say home "$HOME"; say cwd "$(pwd -P)"; say shell $f "$L"
 say os "$o"
+has cksum || { has awk && { has od || has hexdump; }; } || say no-sums
 while IFS= read -r l || [ -n "$l" ]; do case $l in /*) if [ -x "$l" ]; then say listed x "$l"; else say listed - "$l"; fi;; esac; done 2>/dev/null </etc/shells
 t=; for p in ${TOOLS}; do has $p && t="$t $p"; done; say tools $t
 w=$(command -v "$N"); case $w in /*) ;; *) w=; for d in .local/bin bin; do [ ! -f "$d/$N" ] || [ ! -x "$d/$N" ] || w=\${w:-$HOME/$d/$N}; done;; esac; say found "$w"
@@ -159,13 +161,14 @@ set -- "$@" "$r"; done
 
 /**
  * Reads the answer to a probe.
- * @throws PrepError `home-missing`, or `unexpected` where something that must be there is not
+ * @throws PrepError `home-missing`, `no-checksums`, or `unexpected` where something that must be there is not
  */
 export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
   const home = answer.word('home');
   if (answer.has('home-missing') || answer.word('cwd') === '') {
     throw new PrepError({ code: 'home-missing', home });
   }
+  if (answer.has('no-sums')) throw new PrepError({ code: 'no-checksums' });
   const relative = relativeTo(answer.word('cwd') || home);
   const account = readAccount(answer);
   const entries = readEntries(answer, relative);

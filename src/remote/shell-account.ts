@@ -56,7 +56,7 @@ export class ShellAccount implements Account {
     const progress = new Progress(changes, applying);
     try {
       progress.unsent = await this.#send(changes, applying);
-      const script = `${changeScript(changes, applying)}\n${this.#probeScript(applying.readings)}`;
+      const script = `${changeScript(changes, applying, this.#keysFile)}\n${this.#probeScript(applying.readings)}`;
       const answer = await this.#conversation.run(script, progress.listener);
       if (progress.refused !== undefined) return { outcomes: progress.outcomes() };
       await this.#onTerminal(changes, applying, progress);

@@ -60,3 +60,20 @@ say() { printf '\\n%s %s\\n' $M "$*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 `;
 }
+
+/**
+ * cksum(1) where there is none (OpenWrt's busybox): the same checksum, by awk from the bytes that od or hexdump
+ * spell out. Slow, some hundred thousand bytes a second, but never wrong. awk has no bitwise operations: a byte
+ * is xored by halves, the checksum held in four bytes.
+ */
+export const SUMS = `
+spell() { if has od; then od -An -v -tu1; else hexdump -v -e '16/1 "%u " "\\n"'; fi; }
+sum_one() { spell | awk 'function x(a,b) { return X[int(a/16),int(b/16)]*16+X[a%16,b%16] }
+function add(v,  i) { i=x(c3,v); c3=x(c2,T3[i]); c2=x(c1,T2[i]); c1=x(c0,T1[i]); c0=T0[i] }
+BEGIN { for (a=0; a<16; a++) for (b=0; b<16; b++) { r=0; for (k=1; k<16; k*=2) if (int(a/k)%2 != int(b/k)%2) r+=k; X[a,b]=r }
+for (v=0; v<256; v++) { t3=v; t2=t1=t0=0; for (k=0; k<8; k++) { top=t3>=128; t3=t3%128*2+(t2>=128); t2=t2%128*2+(t1>=128); t1=t1%128*2+(t0>=128); t0=t0%128*2
+if (top) { t3=x(t3,4); t2=x(t2,193); t1=x(t1,29); t0=x(t0,183) } } T3[v]=t3; T2[v]=t2; T1[v]=t1; T0[v]=t0 } }
+{ for (f=1; f<=NF; f++) add($f); n+=NF }
+END { for (r=n; r>0; r=int(r/256)) add(r%256); printf "%.0f %.0f", (255-c3)*16777216+(255-c2)*65536+(255-c1)*256+255-c0, n }'; }
+has cksum || cksum() { if [ $# = 0 ]; then sum_one; echo; else for f; do [ -r "$f" ] && { sum_one <"$f"; printf ' %s\\n' "$f"; }; done; fi; }
+`;

@@ -46,6 +46,7 @@ export class Login {
   #trying: LoginMethod | undefined;
   /** Whether the password went out on this connection and the server has not judged it yet. */
   #unjudged = false;
+  #askedForMethods = false;
   #keysTried = 0;
   #atOnce = false;
   #key: LoginKey | undefined;
@@ -116,6 +117,11 @@ export class Login {
     for (const method of this.#methods.filter(offered)) {
       const attempt = this.#attempt(method);
       if (attempt !== undefined) return attempt;
+    }
+    if (left === null && this.#keysTried > 0 && !this.#askedForMethods) {
+      // ssh2 keeps to itself what the server said when it refused the key.
+      this.#askedForMethods = true;
+      return { type: 'none', username: this.#access.user };
     }
     throw new PrepError(this.#nothingLeft(offered, left ?? []));
   }

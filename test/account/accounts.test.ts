@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   ABSENT,
   contentOf,
@@ -31,6 +31,7 @@ import type { Account, Applied } from '../../src/remote/account.ts';
 import { SftpAccount } from '../../src/remote/sftp-account.ts';
 import { ShellAccount } from '../../src/remote/shell-account.ts';
 import { directory, file, symlink } from '../support/facts.ts';
+import { makeBusyboxRoot, noBusyboxRoot } from '../support/busybox-root.ts';
 import { localSession } from '../support/local-session.ts';
 import { MemoryAccount } from '../support/memory-account.ts';
 import { SFTP_SERVER, sftpSession } from '../support/sftp-session.ts';
@@ -146,6 +147,15 @@ const WRITES: readonly {
     name: 'changes a mode alone',
     before: () => write('f', 'old'),
     changes: [change('f', file(0o644, 'old'), file(0o600, 'old'))],
+  },
+  {
+    name: 'keeps the bits above the permissions',
+    before: () => write('f', 'old', 0o4711),
+    changes: [
+      change('f', file(0o4711, 'old'), file(0o2755, 'new')),
+      change('d', ABSENT, directory(0o1777)),
+      change('d', directory(0o1777), directory(0o2044)),
+    ],
   },
   {
     name: 'changes a time alone',
@@ -269,7 +279,7 @@ const BSD_STAT = `#!/bin/sh
 [ "$1" = -f ] || exit 1
 f=$2; shift 2
 for p; do m=$(/usr/bin/stat -c %f -- "$p" 2>/dev/null) || continue
-case $f in %Lp) printf '%o\\n' $((0x$m & 0777));; %p) printf '%o\\n' $((0x$m));;
+case $f in %p) printf '%o\\n' $((0x$m));;
 *) printf '%s%o ' "\${f%%[%]p*}" $((0x$m)); /usr/bin/stat -c '%Y %u %d:%i %s %n' -- "$p";; esac; done
 `;
 
@@ -288,7 +298,25 @@ const withStat = (name: string, script: string): Kind => ({
 
 const STATS = [withStat("BSD's stat", BSD_STAT), withStat('no stat', '#!/bin/sh\nexit 1\n')];
 
-for (const kind of [inMemory, overSftp, ...STATS, ...SHELLS.map(overShell)]) {
+/** A system of busybox alone; without some applets, as OpenWrt's is. */
+const inBusybox = (without: readonly string[]): Kind => {
+  const name = `a shell account on busybox alone${without.map((one) => `, without ${one}`).join('')}`;
+  return {
+    name: noBusyboxRoot === undefined ? name : `${name} (${noBusyboxRoot})`,
+    missing: noBusyboxRoot !== undefined,
+    open: async (readings) => {
+      const root = roots.get(name) ?? makeBusyboxRoot(without);
+      roots.set(name, root);
+      const session = localSession({ home, root });
+      return (await ShellAccount.open(session, { readings, loginShell: 'zsh' })).account;
+    },
+  };
+};
+const roots = new Map<string, string>();
+afterAll(() => roots.forEach((root) => rmSync(root, { recursive: true })));
+const BUSYBOXES = [inBusybox([]), inBusybox(['cksum', 'od', 'stat', 'getent', 'timeout'])];
+
+for (const kind of [inMemory, overSftp, ...BUSYBOXES, ...STATS, ...SHELLS.map(overShell)]) {
   describe.skipIf(kind.missing)(
     `${kind.name}${kind.missing ? ' (not installed here)' : ''}`,
     () => {

@@ -22,6 +22,10 @@ export interface SshdOptions {
   readonly pam?: readonly string[];
   /** Files that this server and its sessions see in place of the machine's own, by absolute path; executable by nobody. */
   readonly files?: Readonly<Record<string, readonly string[]>>;
+  /** Files and folders that this server and its accounts see in the place of others (source, then target); nobody else does. */
+  readonly mounts?: readonly (readonly [source: string, target: string])[];
+  /** Whether its configuration is what accounts may read as /etc/ssh/sshd_config. */
+  readonly readable?: boolean;
   /** The SFTP subsystem: its own process (default), inside sshd, or none. */
   readonly sftp?: 'external' | 'internal' | 'none';
   /** Default: ed25519, ecdsa and rsa. */
@@ -52,12 +56,16 @@ export class TestSshd {
   #seen = 0;
 
   /** Use `startSshd`. */
-  constructor(folder: string, port: number, { hostKeys, pam, files = {} }: SshdOptions) {
+  constructor(folder: string, port: number, options: SshdOptions) {
+    const { hostKeys, pam, files = {}, mounts = [], readable = false } = options;
     this.folder = folder;
     this.port = port;
     this.#hostKeys = hostKeys ?? HOST_KEYS;
     // A listener that outlives a killed test process would hold its port for ever.
-    const own = seeing(this.#path('seen'), { ...(pam && { '/etc/pam.d/sshd': pam }), ...files });
+    const own = seeing(this.#path('seen'), { ...(pam && { '/etc/pam.d/sshd': pam }), ...files }, [
+      ...mounts,
+      ...(readable ? [[this.#path('sshd_config'), '/etc/ssh/sshd_config'] as const] : []),
+    ]);
     const command = [SSHD!, '-D', '-f', this.#path('sshd_config'), '-E', this.#path('log')];
     const tied = ['--pdeathsig', 'KILL', ...own, ...command];
     this.#process = spawn('setpriv', tied, { stdio: 'ignore' });
@@ -124,12 +132,17 @@ export class TestSshd {
 }
 
 /** A command whose program, and what it starts, sees other files in some places; nobody else does. */
-function seeing(folder: string, files: Readonly<Record<string, readonly string[]>>): string[] {
+function seeing(
+  folder: string,
+  files: Readonly<Record<string, readonly string[]>>,
+  others: readonly (readonly [source: string, target: string])[],
+): string[] {
   const mounts = Object.entries(files).map(([path, lines], index) => {
     const file = `${folder}-${index}`;
     writeFileSync(file, lines.map((line) => `${line}\n`).join(''), { mode: 0o644 });
     return `place ${path} && mount --bind ${file} ${path}`;
   });
+  mounts.push(...others.map(([source, target]) => `mount --rbind ${source} ${target}`));
   if (mounts.length === 0) return [];
   // A file that is not there gets a folder of its own to be in.
   const place =

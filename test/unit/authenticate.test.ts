@@ -137,6 +137,12 @@ describe('the order of methods', () => {
       ['key', 'password-not-offered'],
     ],
     [
+      'a server that kept to itself what it offers is asked',
+      { keys: 1 },
+      [START, START, ALL],
+      ['key', 'none', 'password-not-offered'],
+    ],
+    [
       'a server that wants something else',
       { typed: ['one'] },
       [[['gssapi-with-mic']]],

@@ -49,6 +49,7 @@ const SAMPLES: Samples = {
   'wrong-password': { code: 'wrong-password', tries: 3 },
   'password-not-offered': { code: 'password-not-offered', offers: [BAD], keyTried: true },
   'hung-up': { code: 'hung-up', during: 'login', said: BAD },
+  'no-checksums': { code: 'no-checksums' },
   'no-shell': { code: 'no-shell', said: BAD, sftp: false },
   'home-missing': { code: 'home-missing', home: BAD },
   'no-answer-from-shell': { code: 'no-answer-from-shell', seconds: 30 },
