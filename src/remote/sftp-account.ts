@@ -11,9 +11,7 @@ import { explained, makeOverSftp } from './sftp-change.ts';
 import { SftpJournal } from './sftp-journal.ts';
 import { probeOverSftp } from './sftp-probe.ts';
 import { SftpRequests } from './sftp-requests.ts';
-
-/** How many changes are under way at once. */
-const AT_ONCE = 16;
+import { inOrder } from './side-by-side.ts';
 
 /** An account that runs no commands: everything goes over SFTP, many requests at a time. */
 export class SftpAccount implements Account {
@@ -44,7 +42,8 @@ export class SftpAccount implements Account {
   async apply(changes: readonly Change[], applying: Applying): Promise<Applied> {
     const outcomes = await this.#make(changes, applying);
     if (outcomes.some(({ result }) => result === 'unknown')) return { outcomes };
-    return { outcomes, facts: await this.probe(applying.readings) };
+    const facts = await this.probe(applying.readings).catch(() => undefined);
+    return { outcomes, ...(facts && { facts }) };
   }
 
   /** Nothing more than the probe reads already can be seen. */
@@ -140,27 +139,4 @@ class Outcomes {
     this.#outcomes[index] = outcome;
     this.#applying.onOutcome?.(outcome);
   }
-}
-
-/** Makes changes side by side, but one that concerns a path after those of the path itself, of folders above and of what is in it. */
-async function inOrder(
-  changes: readonly Change[],
-  make: (change: Change, index: number) => Promise<void>,
-): Promise<void> {
-  const last = new Map<string, Promise<void>>();
-  const underWay = new Set<Promise<void>>();
-  for (const [index, change] of changes.entries()) {
-    while (underWay.size >= AT_ONCE) await Promise.race(underWay);
-    const path = change.what === 'entry' ? change.path : '';
-    const earlier = [...last].flatMap(([other, made]) => (concerns(path, other) ? [made] : []));
-    const made = Promise.all(earlier).then(() => make(change, index));
-    last.set(path, made);
-    underWay.add(made);
-    void made.finally(() => underWay.delete(made));
-  }
-  await Promise.all(underWay);
-}
-
-function concerns(a: string, b: string): boolean {
-  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
 }

@@ -7,7 +7,9 @@ import { parentOf, type RemotePath } from '../core/remote-path.ts';
 import { journalLine, keepsCopy, keptAt, temporaryAt } from './journal.ts';
 import type { SftpJournal } from './sftp-journal.ts';
 import { readEntry } from './sftp-probe.ts';
-import { isDenied, type Setting, type SftpRequests } from './sftp-requests.ts';
+import { create, piecesAt } from './sftp-contents.ts';
+import { isDenied } from './sftp-errors.ts';
+import type { Setting, SftpRequests } from './sftp-requests.ts';
 
 type File = Entry & { readonly kind: 'file' };
 
@@ -60,12 +62,11 @@ async function lay(
 ): Promise<void> {
   if (after.kind === 'symlink') return sftp.symlink(after.target, beside);
   const { content, mode, mtime } = after as File;
-  const written = await sftp.create(
-    beside,
-    piecesOf(sftp, content),
-    { mode, ...both(mtime) },
+  const written = await create(sftp, beside, {
+    pieces: piecesOf(sftp, content),
+    setting: { mode, ...both(mtime) },
     onSent,
-  );
+  });
   const right = content.checksum === undefined || sameContent(written, content);
   if (!right || written.size !== content.size)
     throw new Error('what was written is not what was to be sent');
@@ -81,7 +82,7 @@ function piecesOf(
   { bytes, localFile, keptAt: kept, size }: Content,
 ): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
   if (bytes !== undefined) return [bytes];
-  if (kept !== undefined) return sftp.read(kept, size);
+  if (kept !== undefined) return piecesAt(sftp, kept, size);
   return createReadStream(localFile!) as AsyncIterable<Uint8Array>;
 }
 
@@ -121,7 +122,8 @@ async function keep(
     await sftp.link(path, kept);
   } catch (error) {
     if (error instanceof PrepError) throw error;
-    await sftp.create(kept, sftp.read(path, content.size), { mode, ...both(mtime) });
+    const pieces = piecesAt(sftp, path, content.size);
+    await create(sftp, kept, { pieces, setting: { mode, ...both(mtime) } });
   }
 }
 

@@ -24,7 +24,7 @@ export class SftpJournal {
     await sftp.set(RUNS, { mode: 0o700 });
     await makeFolders(sftp, runFolder(run));
     const journal = journalOf(run);
-    const handle = await sftp.openEnd(journal);
+    const handle = await sftp.open(journal, 'a');
     return new SftpJournal(sftp, run, handle, (await sftp.lstat(journal))?.size ?? 0);
   }
 
@@ -33,13 +33,13 @@ export class SftpJournal {
     const bytes = Buffer.from(`\n${line}\n`, 'latin1');
     const at = this.#end;
     this.#end += bytes.length;
-    await this.#sftp.append(this.#handle, bytes, at);
+    await this.#sftp.write(this.#handle, bytes, at);
     this.#written = true;
   }
 
   /** Closes it. A run that changed nothing leaves nothing. */
   async close(): Promise<void> {
-    await this.#sftp.finish(this.#handle);
+    await this.#sftp.close(this.#handle);
     if (this.#written || this.#end > 0) return;
     await this.#sftp.unlink(journalOf(this.#run));
     await this.#sftp.rmdir(runFolder(this.#run)).catch(() => undefined);

@@ -10,15 +10,12 @@ import {
 import { PrepError } from '../core/problem.ts';
 import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
 import { journalOf } from './journal.ts';
-import { RUNS, TYPE } from './probe.ts';
-import {
-  isDenied,
-  orNothing,
-  pooled,
-  UnsendableName,
-  type Attributes,
-  type SftpRequests,
-} from './sftp-requests.ts';
+import { TYPE } from './probe-entries.ts';
+import { RUNS } from './probe.ts';
+import { measure, readAll } from './sftp-contents.ts';
+import { isDenied, orNothing, UnsendableName } from './sftp-errors.ts';
+import type { Attributes, SftpRequests } from './sftp-requests.ts';
+import { pooled } from './side-by-side.ts';
 import {
   DEFAULT_KEYS_FILE,
   DROP_INS,
@@ -140,9 +137,9 @@ async function readContent(
   if (bytes === undefined) return { size };
   if (bytes === 'some' && size > INLINE_LIMIT) {
     if (unless !== undefined && unless.size !== size) return { size };
-    return checked(await sftp.measure(path, size), path, size);
+    return checked(await measure(sftp, path, size), path, size);
   }
-  const content = checked(contentOf(await sftp.readAll(path, size)), path, size);
+  const content = checked(contentOf(await readAll(sftp, path, size)), path, size);
   const known = unless?.size === size && unless.checksum === content.checksum;
   return known ? { size, checksum: content.checksum } : content;
 }
@@ -175,7 +172,7 @@ async function readPrivateKeys(sftp: SftpRequests): Promise<(readonly [RemotePat
 }
 
 async function isPrivateKey(sftp: SftpRequests, path: RemotePath, size: number): Promise<boolean> {
-  const start = await sftp.readAll(path, Math.min(size, 64)).catch(orNothing);
+  const start = await readAll(sftp, path, Math.min(size, 64)).catch(orNothing);
   return start?.toString('latin1').split('\n')[0]?.includes('PRIVATE KEY') ?? false;
 }
 
@@ -185,7 +182,8 @@ async function readConfig(sftp: SftpRequests): Promise<ReadonlyMap<string, strin
   const paths = [SSHD_CONFIG, ...names.map((name) => joinPath(DROP_INS, name))];
   const texts = await pooled(paths, async (path) => {
     const size = (await sftp.stat(path))?.size ?? 0;
-    const bytes = size > INLINE_LIMIT ? undefined : await sftp.readAll(path, size).catch(orNothing);
+    const bytes =
+      size > INLINE_LIMIT ? undefined : await readAll(sftp, path, size).catch(orNothing);
     return [path, bytes?.toString('latin1') ?? ''] as const;
   });
   return new Map<string, string>(texts);

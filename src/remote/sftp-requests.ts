@@ -1,16 +1,10 @@
-import { Cksum } from '../core/cksum.ts';
 import { PrepError } from '../core/problem.ts';
 import { remotePath, type RemotePath } from '../core/remote-path.ts';
 import type { Sftp } from '../ssh/session.ts';
-
-/** How many requests of one transfer are under way at once, and how many bytes each holds. */
-const [AT_ONCE, PIECE] = [16, 32 * 1024];
+import { isEnd, orAbsent, orNothing, wire } from './sftp-errors.ts';
 
 /** How long the server may be silent while something is asked of it, in milliseconds. */
 const PATIENCE = 60_000;
-
-/** Status codes of the protocol (draft-ietf-secsh-filexfer-02, section 7). */
-const [EOF, NO_SUCH_FILE, PERMISSION_DENIED] = [1, 2, 3];
 
 type Raw = Sftp['raw'];
 type Done<T> = (error: Error | null | undefined, answer?: T) => void;
@@ -90,100 +84,31 @@ export class SftpRequests {
       const raw = this.#raw as unknown as Record<'readdir', (...words: unknown[]) => void>;
       raw.readdir(handle, { full: true }, done);
     }).catch(orNothing);
-    void this.#close(handle).catch(() => undefined);
+    void this.close(handle).catch(() => undefined);
     const itself = some?.find(({ filename }) => filename === '.');
     const [, owner] = /^\S+ +\d+ +(\S+) /.exec(itself?.longname ?? '') ?? [];
     return owner === user ? itself?.attrs.uid : undefined;
   }
 
-  /** The first `size` bytes of a file, piece by piece and in order; fewer where it is shorter. */
-  async *read(path: RemotePath, size: number): AsyncGenerator<Uint8Array> {
-    const handle = await this.#ask<Buffer>((done) => this.#raw.open(wire(path), 'r', done));
-    try {
-      const pieces: Promise<Uint8Array>[] = [];
-      let asked = 0;
-      const more = (): void => {
-        if (asked >= size) return;
-        const piece = this.#piece(handle, asked, Math.min(PIECE, size - asked));
-        piece.catch(() => undefined);
-        pieces.push(piece);
-        asked += PIECE;
-      };
-      while (pieces.length < AT_ONCE && asked < size) more();
-      for (let next = pieces.shift(); next !== undefined; next = pieces.shift()) {
-        more();
-        yield await next;
-      }
-    } finally {
-      await this.#close(handle);
-    }
-  }
-
-  /** The whole of a small file. */
-  async readAll(path: RemotePath, size: number): Promise<Buffer> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.read(path, size)) pieces.push(piece);
-    return Buffer.concat(pieces);
-  }
-
-  /** Size and checksum of a file of any size, which is read for it but not kept. */
-  async measure(path: RemotePath, size: number): Promise<{ size: number; checksum: number }> {
-    const sum = new Cksum();
-    for await (const piece of this.read(path, size)) sum.update(piece);
-    return { size: sum.size, checksum: sum.digest() };
-  }
-
-  /** Makes a new file and sets its mode and time. Gives size and checksum of what was written. */
-  async create(
-    path: RemotePath,
-    pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    setting: Setting,
-    onSent?: (sent: number) => void,
-  ): Promise<{ size: number; checksum: number }> {
-    const handle = await this.#ask<Buffer>((done) =>
-      this.#raw.open(wire(path), 'wx', { mode: 0o600 }, done),
-    );
-    const sum = new Cksum();
-    const underWay = new Set<Promise<void>>();
-    let acknowledged = 0;
-    try {
-      for await (const piece of pieces) {
-        for (let at = 0; at < piece.length; at += PIECE) {
-          const part = piece.subarray(at, at + PIECE);
-          const sent = this.append(handle, part, sum.size).then(() => {
-            underWay.delete(sent);
-            acknowledged += part.length;
-            onSent?.(acknowledged);
-          });
-          sent.catch(() => undefined);
-          underWay.add(sent);
-          sum.update(part);
-          if (underWay.size >= AT_ONCE) await Promise.race(underWay);
-        }
-      }
-      // Whatever order the server works in, the time is set after the last write.
-      await Promise.all(underWay);
-      await this.#ask<void>((done) => this.#raw.fsetstat(handle, setting, done));
-    } finally {
-      await this.#close(handle);
-    }
-    return { size: sum.size, checksum: sum.digest() };
-  }
-
-  /** Opens a file for writing at its end. */
-  openEnd(path: RemotePath): Promise<Buffer> {
-    return this.#ask((done) => this.#raw.open(wire(path), 'a', { mode: 0o600 }, done));
+  /** Opens a file: to read it, as a new one to write, or to write at its end. */
+  open(path: RemotePath, how: 'r' | 'wx' | 'a'): Promise<Buffer> {
+    return this.#ask((done) => this.#raw.open(wire(path), how, { mode: 0o600 }, done));
   }
 
   /** Writes some bytes at a place in an open file. */
-  append(handle: Buffer, bytes: Uint8Array, at: number): Promise<void> {
+  write(handle: Buffer, bytes: Uint8Array, at: number): Promise<void> {
     const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return this.#ask((done) => this.#raw.write(handle, piece, 0, piece.length, at, done));
   }
 
   /** Closes an open file. */
-  finish(handle: Buffer): Promise<void> {
-    return this.#close(handle);
+  close(handle: Buffer): Promise<void> {
+    return this.#ask((done) => this.#raw.close(handle, done));
+  }
+
+  /** Sets mode and times of an open file. */
+  setOpen(handle: Buffer, setting: Setting): Promise<void> {
+    return this.#ask((done) => this.#raw.fsetstat(handle, setting, done));
   }
 
   set(path: RemotePath, setting: Setting): Promise<void> {
@@ -232,25 +157,16 @@ export class SftpRequests {
       .catch(orNothing);
   }
 
-  async #piece(handle: Buffer, at: number, length: number): Promise<Uint8Array> {
+  /** Bytes of an open file from a place on, at most so many; none at its end. */
+  async readAt(handle: Buffer, at: number, length: number): Promise<Uint8Array> {
     const buffer = Buffer.allocUnsafe(length);
-    let got = 0;
-    while (got < length) {
-      const from = got;
-      const count = await this.#ask<number>((done) =>
-        this.#raw.read(handle, buffer, from, length - from, at + from, done),
-      ).catch((error: unknown) => {
-        if (codeOf(error) === EOF) return 0;
-        throw error;
-      });
-      if (count === 0) break;
-      got += count;
-    }
-    return buffer.subarray(0, got);
-  }
-
-  #close(handle: Buffer): Promise<void> {
-    return this.#ask((done) => this.#raw.close(handle, done));
+    const count = await this.#ask<number>((done) =>
+      this.#raw.read(handle, buffer, 0, length, at, done),
+    ).catch((error: unknown) => {
+      if (isEnd(error)) return 0;
+      throw error;
+    });
+    return buffer.subarray(0, count);
   }
 
   #ask<T>(send: (done: Done<T>) => void): Promise<T> {
@@ -294,61 +210,3 @@ export class SftpRequests {
 
 /** How ssh2 says that nobody will answer any more. */
 const LOST = /No response from server/;
-
-/** A name that is not UTF-8, which the SFTP library cannot send. */
-export class UnsendableName extends Error {
-  constructor() {
-    super('its name is not UTF-8, which prep cannot send over SFTP');
-  }
-}
-
-/** A path as the library wants it. @throws UnsendableName */
-function wire(path: RemotePath): string {
-  const text = Buffer.from(path, 'latin1').toString('utf8');
-  if (remotePath(text) !== path) throw new UnsendableName();
-  return text;
-}
-
-function codeOf(error: unknown): unknown {
-  return (error as { code?: unknown }).code;
-}
-
-/** Whether an error says that there is nothing at a path, or nothing that this user may see. */
-export function isAbsent(error: unknown): boolean {
-  return (
-    [NO_SUCH_FILE, PERMISSION_DENIED].includes(Number(codeOf(error))) ||
-    error instanceof UnsendableName
-  );
-}
-
-/** Whether an error says that this user may not. */
-export function isDenied(error: unknown): boolean {
-  return codeOf(error) === PERMISSION_DENIED;
-}
-
-function orAbsent(error: unknown): undefined {
-  if (isAbsent(error)) return undefined;
-  throw error;
-}
-
-/** For what is good to know but may be missing; a lost connection is another matter. */
-export function orNothing(error: unknown): undefined {
-  if (error instanceof PrepError) throw error;
-  return undefined;
-}
-
-/** Works through `items`, some of them at once, and gives the results in order. */
-export async function pooled<T, R>(
-  items: readonly T[],
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let mine = next++; mine < items.length; mine = next++) {
-      results[mine] = await work(items[mine]!);
-    }
-  };
-  await Promise.all(Array.from({ length: 2 * AT_ONCE }, worker));
-  return results;
-}

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import {
   ABSENT,
   contentOf,
@@ -514,3 +514,40 @@ it('sends binary contents through a channel of their own where there is no SFTP'
   });
   expect(readFileSync(at('bin')).equals(bytes)).toBe(true);
 });
+
+describe.skipIf(noBusyboxRoot !== undefined)(
+  `a system that reads keys from a place of its own${noBusyboxRoot === undefined ? '' : ` (${noBusyboxRoot})`}`,
+  () => {
+    test.each([
+      ['OpenWrt', 'etc/openwrt_release', '', '/etc/dropbear/authorized_keys'],
+      ['Haiku', 'bin/uname', '#!/bin/sh\necho Haiku\n', 'config/settings/ssh/authorized_keys'],
+      ['Linux', 'etc/other', '', '.ssh/authorized_keys'],
+    ])('%s', async (_name, mark, text, keysFile) => {
+      const root = makeBusyboxRoot(['uname']);
+      try {
+        writeFileSync(join(root, mark), text, { mode: 0o755 });
+        mkdirSync(join(root, 'etc/dropbear'), { mode: 0o700 });
+        const session = localSession({ home, root });
+        const readings: Reading[] = [{ path: remotePath('.ssh/authorized_keys'), bytes: 'all' }];
+        const { account, facts } = await ShellAccount.open(session, {
+          readings,
+          loginShell: 'zsh',
+        });
+        expect(facts.keysFile).toBe(keysFile);
+        const changes = [change(keysFile, ABSENT, file(0o600, 'keys\n'))];
+        if (keysFile.startsWith('config'))
+          execFileSync('mkdir', ['-p', join(home, 'config/settings/ssh')]);
+        if (keysFile.startsWith('.ssh')) mkdirSync(at('.ssh'));
+        const applied = await account.apply(changes, applying(readings));
+        account.close();
+        expect(applied.outcomes.map(({ result }) => result)).toEqual(['done']);
+        expect(entryAt(applied.facts!, remotePath(keysFile))).toMatchObject({
+          mode: 0o600,
+          content: { bytes: Buffer.from('keys\n') },
+        });
+      } finally {
+        rmSync(root, { recursive: true });
+      }
+    });
+  },
+);

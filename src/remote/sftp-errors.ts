@@ -1,0 +1,53 @@
+import { PrepError } from '../core/problem.ts';
+import { remotePath, type RemotePath } from '../core/remote-path.ts';
+
+/** Status codes of the protocol (draft-ietf-secsh-filexfer-02, section 7). */
+const [EOF, NO_SUCH_FILE, PERMISSION_DENIED] = [1, 2, 3];
+
+/** A name that is not UTF-8, which the SFTP library cannot send. */
+export class UnsendableName extends Error {
+  constructor() {
+    super('its name is not UTF-8, which prep cannot send over SFTP');
+  }
+}
+
+/** A path as the library wants it. @throws UnsendableName */
+export function wire(path: RemotePath): string {
+  const text = Buffer.from(path, 'latin1').toString('utf8');
+  if (remotePath(text) !== path) throw new UnsendableName();
+  return text;
+}
+
+/** Whether an error says that a file ends here. */
+export function isEnd(error: unknown): boolean {
+  return codeOf(error) === EOF;
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown }).code;
+}
+
+/** Whether an error says that there is nothing at a path, or nothing that this user may see. */
+export function isAbsent(error: unknown): boolean {
+  return (
+    [NO_SUCH_FILE, PERMISSION_DENIED].includes(Number(codeOf(error))) ||
+    error instanceof UnsendableName
+  );
+}
+
+/** Whether an error says that this user may not. */
+export function isDenied(error: unknown): boolean {
+  return codeOf(error) === PERMISSION_DENIED;
+}
+
+/** For stat: nothing there is an answer. */
+export function orAbsent(error: unknown): undefined {
+  if (isAbsent(error)) return undefined;
+  throw error;
+}
+
+/** For what is good to know but may be missing; a lost connection is another matter. */
+export function orNothing(error: unknown): undefined {
+  if (error instanceof PrepError) throw error;
+  return undefined;
+}

@@ -1,0 +1,236 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ABSENT, contentOf, entryAt, type Entry, type Facts } from '../../src/core/facts.ts';
+import type { EntryChange } from '../../src/core/plan.ts';
+import { remotePath } from '../../src/core/remote-path.ts';
+import { SftpAccount } from '../../src/remote/sftp-account.ts';
+import { file } from '../support/facts.ts';
+import { SFTP_SERVER, sftpSession } from '../support/sftp-session.ts';
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'prep-home-'));
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+const at = (name: string): string => join(home, name);
+const change = (path: string | Uint8Array, before: Entry, after: Entry): EntryChange => ({
+  what: 'entry',
+  path: remotePath(path),
+  before,
+  after,
+  reason: 'a test',
+});
+
+async function open(without: readonly string[] = []) {
+  const session = sftpSession({ home, without });
+  const opened = await SftpAccount.open(session, (await session.sftp())!, {
+    readings: [],
+    loginShell: 'zsh',
+    user: 'alice',
+  });
+  return { session, ...opened };
+}
+
+async function apply(changes: readonly EntryChange[], without: readonly string[] = []) {
+  const { account } = await open(without);
+  const applied = await account.apply(changes, {
+    run: '0001-test',
+    readings: [],
+    stepOf: () => 'test',
+  });
+  account.close();
+  return applied.outcomes;
+}
+
+const leftovers = (): string[] => readdirSync(home).filter((name) => name.startsWith('.prep-'));
+
+describe.skipIf(SFTP_SERVER === undefined)('over SFTP alone', () => {
+  test('what cannot be known is said to be unknown', async () => {
+    const { account, facts } = await open();
+    account.close();
+    expect(facts.account).toMatchObject({
+      user: 'alice',
+      uid: undefined,
+      home,
+      loginShell: '',
+      passwd: 'unknown',
+      access: 'sftp',
+    });
+    expect(facts.system).toMatchObject({ shells: [], found: '', sudo: false });
+  });
+
+  test('a name that is not UTF-8 is refused in one sentence, and the rest is done', async () => {
+    const outcomes = await apply([
+      change(Buffer.from([0x66, 0xff]), ABSENT, file(0o644, 'x')),
+      change('g', ABSENT, file(0o644, 'x')),
+    ]);
+    expect(outcomes[0]).toMatchObject({
+      result: 'failed',
+      problem: { code: 'write-failed', said: expect.stringContaining('not UTF-8') as string },
+    });
+    expect(readFileSync(at('g'), 'utf8')).toBe('x');
+  });
+
+  test('a server that cannot replace a file in one step keeps what is there', async () => {
+    writeFileSync(at('f'), 'old', { mode: 0o644 });
+    chmodSync(at('f'), 0o644);
+    const outcomes = await apply(
+      [
+        change('f', file(0o644, 'old'), file(0o644, 'new')),
+        change('g', ABSENT, file(0o644, 'new')),
+      ],
+      ['posix-rename'],
+    );
+    expect(outcomes.map(({ result }) => result)).toEqual(['failed', 'done']);
+    expect(outcomes[0]).toMatchObject({
+      problem: { said: expect.stringContaining('posix-rename') as string },
+    });
+    expect(readFileSync(at('f'), 'utf8')).toBe('old');
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('a server without hard links keeps a copy', async () => {
+    writeFileSync(at('f'), 'old', { mode: 0o640 });
+    const [outcome] = await apply(
+      [change('f', file(0o640, 'old', { mtime: 5 }), file(0o644, 'new'))],
+      ['hardlink'],
+    );
+    expect(outcome?.result).toBe('done');
+    const kept = at('.local/state/prep/0001-test/1');
+    expect(readFileSync(kept, 'utf8')).toBe('old');
+    expect([statSync(kept).mode & 0o7777, statSync(kept).mtimeMs]).toEqual([0o640, 5000]);
+  });
+
+  test('the journal is what a shell would have written', async () => {
+    writeFileSync(at('f'), 'old', { mode: 0o640 });
+    await apply([change('f', file(0o640, 'old'), file(0o644, 'new'))]);
+    const run = at('.local/state/prep/0001-test');
+    expect(statSync(run).mode & 0o7777).toBe(0o700);
+    expect(JSON.parse(readFileSync(join(run, 'journal'), 'utf8'))).toMatchObject({
+      number: 1,
+      step: 'test',
+      change: { path: 'f', before: { mode: 0o640, content: { size: 3 } } },
+    });
+  });
+
+  test('a run in which nothing came about leaves nothing', async () => {
+    writeFileSync(at('f'), 'edited');
+    const [outcome] = await apply([change('f', file(0o644, 'old'), file(0o644, 'new'))]);
+    expect(outcome?.result).toBe('stale');
+    expect(existsSync(at('.local/state/prep/0001-test'))).toBe(false);
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('what came to be there meanwhile is not replaced', async () => {
+    const session = sftpSession({ home });
+    const sftp = (await session.sftp())!;
+    const { rename } = sftp.raw;
+    sftp.raw.rename = function late(...words: Parameters<typeof rename>): void {
+      writeFileSync(at('f'), 'theirs');
+      rename.apply(this, words);
+    };
+    const { account } = await SftpAccount.open(session, sftp, { readings: [], loginShell: 'zsh' });
+    const { outcomes } = await account.apply([change('f', ABSENT, file(0o644, 'ours'))], {
+      run: '0001-test',
+      readings: [],
+      stepOf: () => 'test',
+    });
+    account.close();
+    expect(outcomes[0]?.result).toBe('stale');
+    expect(readFileSync(at('f'), 'utf8')).toBe('theirs');
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('a large file of another size is not read back, one of the same size is', async () => {
+    writeFileSync(at('same'), 'x'.repeat(300_000));
+    writeFileSync(at('other'), 'x'.repeat(300_001));
+    const { account } = await open();
+    const unless = contentOf(Buffer.from('y'.repeat(300_000)));
+    const names = ['same', 'other'].map((name) => remotePath(name));
+    const facts: Facts = await account.probe(
+      names.map((path) => ({ path, bytes: 'some', unless })),
+    );
+    account.close();
+    expect(entryAt(facts, names[0]!)).toMatchObject({
+      content: { size: 300_000, checksum: contentOf(Buffer.from('x'.repeat(300_000))).checksum },
+    });
+    expect((entryAt(facts, names[1]!) as { content: object }).content).toEqual({ size: 300_001 });
+  });
+
+  test('hundreds of files arrive, each whole', async () => {
+    const names = Array.from({ length: 300 }, (_, i) => `d/${i}`);
+    const outcomes = await apply([
+      change('d', ABSENT, { kind: 'directory', mode: 0o700 }),
+      ...names.map((name) => change(name, ABSENT, file(0o600, name, { mtime: 7 }))),
+    ]);
+    expect(new Set(outcomes.map(({ result }) => result))).toEqual(new Set(['done']));
+    expect(names.every((name) => readFileSync(at(name), 'utf8') === name)).toBe(true);
+  });
+
+  test('a connection that breaks leaves each path old or new, and says what is not certain', async () => {
+    for (let after = 0; after < 40; after += 3) {
+      rmSync(home, { recursive: true });
+      mkdirSync(home);
+      writeFileSync(at('f'), 'old', { mode: 0o644 });
+      chmodSync(at('f'), 0o644);
+      const { session, account } = await open();
+      let answers = 0;
+      const { raw } = (await session.sftp())!;
+      const push = (raw as unknown as { push(data: Buffer | null): void }).push.bind(raw);
+      Object.assign(raw, {
+        push: (data: Buffer | null) => (answers++ < after ? push(data) : session.close()),
+      });
+      const { outcomes } = await account.apply(
+        [
+          change('f', file(0o644, 'old'), file(0o644, 'new')),
+          change('g', ABSENT, file(0o644, 'new')),
+        ],
+        { run: '0001-test', readings: [], stepOf: () => 'test' },
+      );
+      expect(['old', 'new']).toContain(readFileSync(at('f'), 'utf8'));
+      expect(existsSync(at('g')) ? readFileSync(at('g'), 'utf8') : 'new').toBe('new');
+      for (const outcome of outcomes) {
+        if (outcome.result === 'done') continue;
+        expect(outcome).toMatchObject({ result: 'unknown', problem: { code: 'connection-lost' } });
+      }
+    }
+  });
+
+  test('what a followed link leads to is read, and private keys by their modes alone', async () => {
+    mkdirSync(at('.ssh'));
+    writeFileSync(at('.ssh/id_x'), '-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n');
+    writeFileSync(at('.ssh/id_x.pub'), 'ssh-ed25519 AAAA\n');
+    writeFileSync(at('keys'), 'keys\n');
+    symlinkSync('../keys', at('.ssh/authorized_keys'));
+    symlinkSync('none', at('dangling'));
+    const { account } = await open();
+    const facts = await account.probe([
+      { path: remotePath('.ssh/authorized_keys'), follow: true, bytes: 'all' },
+      { path: remotePath('dangling'), follow: true },
+    ]);
+    account.close();
+    expect(Object.fromEntries(facts.real)).toEqual({
+      '.ssh/authorized_keys': 'keys',
+      dangling: 'none',
+    });
+    expect(entryAt(facts, remotePath('keys'))).toMatchObject({
+      content: { bytes: Buffer.from('keys\n') },
+    });
+    expect(facts.privateKeys).toEqual(['.ssh/id_x']);
+    expect(JSON.stringify([...facts.entries])).not.toContain('secret');
+  });
+});
