@@ -28,6 +28,8 @@ export interface Report {
   readonly steps: readonly StepReport[];
   /** Whether the trial login with the key worked. */
   readonly verified: boolean | 'not tried';
+  /** What the account lets in, once that is known. */
+  readonly access?: 'shell' | 'sftp';
   /** The run's folder, where what was replaced is kept. */
   readonly run?: RemotePath;
   readonly problem?: Problem;

@@ -19,18 +19,15 @@ export async function* piecesAt(
 ): AsyncGenerator<Uint8Array> {
   const handle = await sftp.open(path, 'r');
   try {
-    const pieces: Promise<Uint8Array>[] = [];
-    let asked = 0;
-    const more = (): void => {
-      if (asked >= size) return;
-      const piece = pieceAt(sftp, handle, asked, Math.min(PIECE, size - asked));
+    const starts = Array.from({ length: Math.ceil(size / PIECE) }, (_, index) => index * PIECE);
+    const ask = (start: number): Promise<Uint8Array> => {
+      const piece = pieceAt(sftp, handle, start, Math.min(PIECE, size - start));
       piece.catch(() => undefined);
-      pieces.push(piece);
-      asked += PIECE;
+      return piece;
     };
-    while (pieces.length < AT_ONCE && asked < size) more();
+    const pieces = starts.splice(0, AT_ONCE).map(ask);
     for (let next = pieces.shift(); next !== undefined; next = pieces.shift()) {
-      more();
+      pieces.push(...starts.splice(0, 1).map(ask));
       yield await next;
     }
   } finally {
@@ -69,6 +66,12 @@ export async function measure(
   return { size: sum.size, checksum: sum.digest() };
 }
 
+async function* partsOf(pieces: Creation['pieces']): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += PIECE) yield piece.subarray(at, at + PIECE);
+  }
+}
+
 /** A new file. */
 export interface Creation {
   readonly pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -98,11 +101,9 @@ export async function create(
     sum.update(part);
   };
   try {
-    for await (const piece of pieces) {
-      for (let at = 0; at < piece.length; at += PIECE) {
-        if (underWay.size >= AT_ONCE) await Promise.race(underWay);
-        send(piece.subarray(at, at + PIECE));
-      }
+    for await (const part of partsOf(pieces)) {
+      if (underWay.size >= AT_ONCE) await Promise.race(underWay);
+      send(part);
     }
     // Whatever order the server works in, the time is set after the last write.
     await Promise.all(underWay);

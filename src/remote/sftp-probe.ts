@@ -6,6 +6,7 @@ import {
   type Entry,
   type Facts,
   type Reading,
+  type SystemFacts,
 } from '../core/facts.ts';
 import { PrepError } from '../core/problem.ts';
 import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
@@ -28,6 +29,21 @@ import {
 const HOME = remotePath('.');
 const SSH_DIR = remotePath('.ssh');
 
+const UNKNOWN_ACCOUNT = {
+  loginShell: '',
+  passwd: 'unknown',
+  access: 'sftp',
+  ownGroup: false,
+} as const;
+
+const UNKNOWN_SYSTEM: SystemFacts = {
+  os: '',
+  shells: [],
+  found: '',
+  tools: new Set(),
+  sudo: false,
+};
+
 /**
  * Reads an account over SFTP, with whatever can be asked at once under way at once. The passwd entry,
  * groups, tools and /etc/shells are beyond it, and said to be unknown.
@@ -49,10 +65,31 @@ export async function probeOverSftp(
   ]);
   const uid = user === 'root' ? 0 : called;
   const keysFile = keysFileOf(config, { user, home, uid }) ?? DEFAULT_KEYS_FILE;
-  if (keysFile !== DEFAULT_KEYS_FILE)
+  if (keysFile !== DEFAULT_KEYS_FILE) {
     found.push(...(await readEntries(sftp, keysFileReadings(keysFile))));
+  }
+  const { entries, real } = standing(found, home);
+  for (const [path, entry] of keys) if (!entries.has(path)) entries.set(path, entry);
+  const who = { user, uid, readOnly: fileSystem?.readOnly === true };
+  return {
+    account: { user, uid, home, ...UNKNOWN_ACCOUNT },
+    system: UNKNOWN_SYSTEM,
+    keysFile,
+    entries,
+    real,
+    unwritable: await readUnwritable(sftp, [...entries.keys()], who),
+    privateKeys: keys.map(([path]) => path),
+    runs,
+  };
+}
+
+/** What was found, by path from the home directory where it is inside. */
+function standing(
+  found: readonly Found[],
+  home: RemotePath,
+): { entries: Map<RemotePath, Entry>; real: Map<RemotePath, RemotePath> } {
   const relative = relativeTo(home);
-  const entries = new Map<RemotePath, Entry>(keys);
+  const entries = new Map<RemotePath, Entry>();
   const real = new Map<RemotePath, RemotePath>();
   for (const { path, entry, leads } of found) {
     entries.set(path, entry);
@@ -60,25 +97,7 @@ export async function probeOverSftp(
     real.set(path, relative(leads.path));
     entries.set(relative(leads.path), leads.entry);
   }
-  const readOnly = fileSystem?.readOnly === true;
-  return {
-    account: {
-      user,
-      uid,
-      home,
-      loginShell: '',
-      passwd: 'unknown',
-      access: 'sftp',
-      ownGroup: false,
-    },
-    system: { os: '', shells: [], found: '', tools: new Set(), sudo: false },
-    keysFile,
-    entries,
-    real,
-    unwritable: await readUnwritable(sftp, [...entries.keys()], { user, uid, readOnly }),
-    privateKeys: keys.map(([path]) => path),
-    runs,
-  };
+  return { entries, real };
 }
 
 interface Found {

@@ -174,6 +174,7 @@ export function reportOf(
     status,
     steps,
     verified,
+    access: plan.facts.account.access,
     ...(changed && { run: runFolder(run) }),
     ...(worst !== undefined && { problem: worst }),
   };

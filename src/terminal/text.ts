@@ -177,7 +177,7 @@ function styleOfDiff(line: string): Style | undefined {
 
 /** How it ended, in one line; nothing where a problem has said it all. */
 function closingLine(report: Report, made: number): string | undefined {
-  const { destination, status, steps, verified } = report;
+  const { destination, status, steps, verified, access } = report;
   const account = label(destination);
   const planned = steps.reduce((sum, step) => sum + step.changes.length, 0);
   const trouble = [stepsThatAre('failed', report), stepsThatAre('blocked', report)].filter(Boolean);
@@ -188,7 +188,8 @@ function closingLine(report: Report, made: number): string | undefined {
     return [`${account}: ${counted(planned, 'change')} planned, none made`, ...trouble].join('; ');
   }
   if (steps.length === 0) return undefined;
-  const login = verified === true && made > 0 ? [`log in with: ${loginCommand(destination)}`] : [];
+  const login =
+    verified === true && made > 0 ? [`log in with: ${loginCommand(destination, access)}`] : [];
   const done = made === 0 ? 'nothing changed' : `${counted(made, 'change')} made`;
   const ready = status === 'changed' && verified === true ? ' is ready' : '';
   return `${account}${ready}: ${[done, ...trouble, ...login].join('; ')}`;

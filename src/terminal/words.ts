@@ -35,10 +35,14 @@ export function subject(change: Change): string {
   return change.what === 'login-shell' ? shellSubject(change) : entrySubject(change);
 }
 
-/** How to log in there by hand: `ssh -p 2222 alice@web1`. */
-export function loginCommand({ user, host, port }: Destination): string {
-  const option = port === undefined ? '' : `-p ${port} `;
-  return `ssh ${option}${user === undefined ? '' : `${user}@`}${host}`;
+/** How to log in there by hand: `ssh -p 2222 alice@web1`, or `sftp -P 2222 alice@web1`. */
+export function loginCommand(
+  { user, host, port }: Destination,
+  access: 'shell' | 'sftp' = 'shell',
+): string {
+  const [program, flag] = access === 'shell' ? ['ssh', '-p'] : ['sftp', '-P'];
+  const option = port === undefined ? '' : `${flag} ${port} `;
+  return `${program} ${option}${user === undefined ? '' : `${user}@`}${host}`;
 }
 
 /** The names of the steps with a status, as a list in words. */

@@ -70,6 +70,7 @@ describeSshd('an account for SFTP alone', () => {
     const run = await visit.prep(['--skip', 'login-shell'], { password: true });
     expect(run.status, run.stderr).toBe(0);
     expect(run.stdout).toContain('logged in with the key alone, for file transfer');
+    expect(run.stdout).toMatch(/log in with: sftp -P \d+ /);
     const dry = await visit.prep(['--skip', 'login-shell', '-n', '--json']);
     expect(dry.status, dry.stderr).toBe(0);
     expect(accountOf(dry).status).toBe('unchanged');

@@ -62,6 +62,7 @@ export function sftpSession({ home, without = [] }: SftpSessionOptions): Session
     raw.emit('close');
   });
   const ready = new Promise((resolve) => raw.once('ready', resolve));
+  // oxlint-disable-next-line no-underscore-dangle -- what ssh2's client calls, too
   raw._init();
   return {
     label: 'alice@here',
