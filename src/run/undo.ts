@@ -120,20 +120,23 @@ export function undoPlan(
     if (typeof back !== 'string') predicted = rehearse(predicted, back);
   }
   const names = [...new Set(lines.map(({ step }) => step))].toReversed();
-  const steps = names.map((name) => undoStep(name, changes.get(name), words.get(name)));
+  // SFTP alone can neither see nor take back a login shell: that is no settled matter.
+  const beyond = facts.account.access === 'sftp' ? lines : [];
+  const shells = new Set(beyond.flatMap((line) => (line.change.what === 'entry' ? [] : line.step)));
+  const steps = names.map((name) => {
+    const kind = shells.has(name) ? 'blocked' : 'settled';
+    const because = [...new Set(words.get(name))].join('; ') || 'nothing to put back';
+    return undoStep(name, changes.get(name), { kind, because });
+  });
   return { destination, facts, predicted, steps };
 }
 
 function undoStep(
   name: string,
   changes: readonly Change[] | undefined,
-  words: readonly string[] | undefined,
+  otherwise: PlannedStep['verdict'],
 ): PlannedStep {
-  const because = [...new Set(words)].join('; ');
-  const verdict: PlannedStep['verdict'] =
-    changes === undefined
-      ? { kind: 'settled', because: because || 'nothing to put back' }
-      : { kind: 'changes', changes };
+  const verdict = changes === undefined ? otherwise : { kind: 'changes' as const, changes };
   return { name, title: `put back what ${name} changed`, verdict };
 }
 
@@ -151,7 +154,8 @@ function coalesced(lines: readonly JournalLine[]): readonly JournalLine[] {
 
 function shellBack(facts: Facts, change: LoginShellChange): Change | string {
   const { loginShell, access } = facts.account;
-  if (access === 'sftp') return 'SFTP can neither tell nor change the login shell; left alone';
+  if (access === 'sftp')
+    return 'SFTP can neither tell nor change the login shell; undo it where there is a shell';
   if (loginShell === change.before)
     return `the login shell is ${printable(loginShell)} again already`;
   if (loginShell !== change.after)

@@ -192,6 +192,18 @@ describeSshd('a run over SFTP', () => {
       expect(after['.ssh']).toBeUndefined();
     },
   );
+
+  test('says that it cannot take back the login shell, and takes back the rest', async () => {
+    const visit = stage.visit();
+    const run = await visit.prep(['--shell', 'dash'], { password: true });
+    expect(run.status, run.stderr).toBe(0);
+    allow(visit, 'sftp');
+    const back = await visit.prep(['undo', '--yes', '--json'], { password: true });
+    expect(back.status).toBe(1);
+    expect(statusesOf(back)['login-shell']).toBe('blocked');
+    expect(back.stderr).toContain('SFTP can neither tell nor change the login shell');
+    expect(visit.account.tree()['.ssh']).toBeUndefined();
+  });
 });
 
 describeSshd('an account whose server has an SFTP server', () => {

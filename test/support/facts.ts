@@ -24,7 +24,8 @@ export function symlink(target: string): Entry {
 export interface FactsOf {
   readonly entries?: Readonly<Record<string, Entry>>;
   readonly real?: Readonly<Record<string, string>>;
-  readonly uid?: number;
+  /** Null where it is unknown. */
+  readonly uid?: number | null;
   readonly loginShell?: string;
   readonly access?: Facts['account']['access'];
   readonly keysFile?: string;
@@ -54,7 +55,7 @@ export function factsOf(row: FactsOf = {}): Facts {
   return {
     account: {
       user: 'alice',
-      uid: row.uid ?? 1000,
+      uid: row.uid === null ? undefined : (row.uid ?? 1000),
       home: remotePath('/home/alice'),
       loginShell: row.loginShell ?? '/bin/bash',
       passwd: row.passwd ?? 'getent',

@@ -345,6 +345,77 @@ table(dotfiles, [
   },
 ]);
 
+const SFTP = { access: 'sftp', passwd: 'unknown', loginShell: '' } as const;
+const ELSEWHERE = { keysFile: '.config/ssh/keys' };
+
+table(authorizedKeys, [
+  {
+    name: 'a file elsewhere, and the folders to it',
+    facts: { ...ELSEWHERE, entries: { '.config': directory(0o755) } },
+    changes: [
+      ['.config/ssh', directory(0o700)],
+      ['.config/ssh/keys', file(0o600, `${MINE}\n`)],
+    ],
+  },
+  {
+    name: 'a file of the system, in a folder that is not there',
+    facts: { keysFile: '/etc/ssh/keys/alice', entries: { '/etc/ssh': directory(0o755) } },
+    blocked: /looks for keys in \/etc\/ssh\/keys\/alice: \/etc.* does not exist; ask its admin/,
+  },
+  {
+    name: 'a file of the system that may be read, with the key in it',
+    facts: {
+      keysFile: '/k/alice',
+      entries: { '/k': directory(0o755, { owner: 0 }), '/k/alice': file(0o644, `${MINE}\n`) },
+    },
+    settled: /already there/,
+  },
+  {
+    name: 'a file of root’s in an account whose number is unknown',
+    facts: {
+      ...SFTP,
+      uid: null,
+      entries: {
+        '.ssh': directory(0o755),
+        '.ssh/authorized_keys': file(0o644, '', { owner: 0 }),
+      },
+    },
+    blocked: /belongs to root/,
+  },
+]);
+
+table(permissions, [
+  {
+    name: 'the folders to a file of keys elsewhere',
+    facts: {
+      ...ELSEWHERE,
+      entries: {
+        '.config': directory(0o775),
+        '.config/ssh': directory(0o755),
+        '.config/ssh/keys': file(0o664, ''),
+      },
+    },
+    changes: [
+      ['.config', directory(0o755)],
+      ['.config/ssh/keys', file(0o600, '')],
+    ],
+  },
+  {
+    name: 'a file of keys that is the system’s',
+    facts: { keysFile: '/k/alice', entries: { '/k/alice': file(0o644, '', { owner: 0 }) } },
+    settled: /^as sshd wants them$/,
+  },
+  { name: 'no more than SFTP shows', facts: SFTP, settled: /, as far as SFTP shows$/ },
+]);
+
+table(loginShell, [
+  {
+    name: 'over SFTP alone, even where it is unknown',
+    facts: SFTP,
+    blocked: /file transfer alone \(SFTP\), which can neither tell nor change the login shell/,
+  },
+]);
+
 table(zlogin, [
   { name: 'not there', changes: [['.zlogin', symlink('.zshenv')]] },
   {
