@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { makeBusyboxRoot, noBusyboxRoot } from '../support/busybox-root.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { accountOf, statusesOf, useSshd, type Visit } from '../support/stage.ts';
@@ -23,7 +23,8 @@ describeSshd('a server that has busybox and nothing else', () => {
     ],
     match: ['Match User prep_*', `ChrootDirectory ${root}`],
   });
-  process.on('exit', () => rmSync(root, { recursive: true, force: true }));
+  // What is mounted there is mounted for the server alone.
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
 
   test.skipIf(noBusyboxRoot !== undefined)(
     'is prepared as far as it can be, left alone, and taken back',
