@@ -44,6 +44,8 @@ export type Verdict =
       readonly except?: string;
       /** The person must agree first; where they decline, the step is blocked for that reason. */
       readonly asks?: { readonly question: string; readonly declined: string };
+      /** What is left as it is, and why; nothing is amiss with that. */
+      readonly besides?: string;
     }
   | { readonly kind: 'settled'; readonly because: string }
   | {
@@ -116,6 +118,14 @@ export function makePlan(
   return { destination, facts, predicted, steps: planned };
 }
 
+/** Why a step changes what it does, or what keeps it from doing all of it; and what it leaves alone. */
+export function reasonOf(verdict: Verdict): string {
+  if (verdict.kind !== 'changes') return verdict.because;
+  const { changes, except, besides } = verdict;
+  const reasons = except === undefined ? changes.map(({ reason }) => reason) : [except];
+  return [...new Set(reasons), ...(besides === undefined ? [] : [besides])].join('; ');
+}
+
 /** The changes of a plan, in the order in which they are made. */
 export function changesOf(plan: Plan): readonly Change[] {
   return plan.steps.flatMap(changesOfStep);
@@ -133,12 +143,24 @@ function changesOfVerdict(verdict: Verdict): readonly Change[] {
 export function rehearse(facts: Facts, ...changes: readonly Change[]): Facts {
   if (changes.length === 0) return facts;
   const entries = new Map(facts.entries);
+  const unwritable = new Set(facts.unwritable);
   let { loginShell } = facts.account;
   for (const change of changes) {
-    if (change.what === 'login-shell') loginShell = change.after;
-    else entries.set(change.path, change.after);
+    if (change.what === 'login-shell') {
+      loginShell = change.after;
+      continue;
+    }
+    entries.set(change.path, change.after);
+    const [was, is] = [mayWriteIn(change.before), mayWriteIn(change.after)];
+    if (is && !was) unwritable.delete(change.path);
+    if (was && !is && facts.account.uid !== 0) unwritable.add(change.path);
   }
-  return { ...facts, entries, account: { ...facts.account, loginShell } };
+  return { ...facts, entries, unwritable, account: { ...facts.account, loginShell } };
+}
+
+/** Whether the mode lets the owner write in it; a directory on a read-only file system is closed whatever it says. */
+function mayWriteIn(entry: Entry): boolean {
+  return entry.kind !== 'directory' || (entry.mode & 0o200) !== 0;
 }
 
 /** The change that takes a change back. Undo is an ordinary change, and can itself be undone. */
@@ -175,7 +197,7 @@ function trimmed(verdict: Verdict, out: ReadonlySet<Change>, because: string): V
   if (changes.length === verdict.changes.length) return verdict;
   if (changes.length === 0) return { kind: 'blocked', because };
   const except = verdict.except === undefined ? because : `${verdict.except}; ${because}`;
-  return { kind: 'changes', changes, except };
+  return { ...verdict, changes, except };
 }
 
 /** Whether a change replaces or removes something of the user's that the plan cannot put together again from what it adds. */

@@ -1,3 +1,4 @@
+import { counted } from './count.ts';
 import { printable } from './printable.ts';
 
 /** Everything prep can complain about, each with exactly the fields its sentence needs. */
@@ -48,6 +49,7 @@ export type Problem =
   | { code: 'no-shell'; said: string; sftp: boolean }
   | { code: 'home-missing'; home: string }
   | { code: 'no-checksums' }
+  | { code: 'busy'; since: string; process: string; host: string }
   | { code: 'no-answer-from-shell'; seconds: number }
   | { code: 'connection-lost'; certain: number; uncertain: number }
   // a change that did not come about
@@ -247,6 +249,11 @@ function words(p: Problem): Words {
         'the server has neither cksum nor awk with od or hexdump, so files there cannot be compared',
         'have one of them installed there',
       ];
+    case 'busy':
+      return [
+        `another run of prep has been at work there since ${printable(p.since)} (process ${printable(p.process)} on ${printable(p.host)})`,
+        'run prep again when it has ended, or end that process',
+      ];
     case 'no-answer-from-shell':
       return [
         `the remote shell did not answer within ${p.seconds} s`,
@@ -256,7 +263,7 @@ function words(p: Problem): Words {
       return [
         p.certain + p.uncertain === 0
           ? 'the connection broke'
-          : `the connection broke; ${p.certain} changes are certain, ${p.uncertain} are not`,
+          : `the connection broke; of ${counted(p.certain + p.uncertain, 'change')}, ${p.certain} ${p.certain === 1 ? 'is' : 'are'} certain and ${p.uncertain} ${p.uncertain === 1 ? 'is' : 'are'} not`,
         'run prep again: it does only what is missing',
       ];
     case 'stale':

@@ -29,7 +29,7 @@ const WHAT = 'dotfile';
 /**
  * The files that should stand on the account, each as a `LocalFile` relative to the home directory, in byte
  * order, a directory before what is in it. Contents up to `INLINE_LIMIT` without NUL carry their bytes, others
- * the name of the file. Of DIR, a `.git` at its top is left out, links stay links, and `.ssh` is always 0700.
+ * the name of the file. Of DIR, a `.git` at its top is left out, links stay links, `.ssh` is always 0700, and a private key in it 0600.
  * By default, the user's own files (links there followed), or the package's. Raises `cannot-read`.
  */
 export async function readDotfiles(source: DotfilesSource): Promise<readonly LocalFile[]> {
@@ -85,7 +85,7 @@ async function* below(folder: Buffer, within?: RemotePath): AsyncGenerator<Local
     const here = remotePath(name);
     const there = within === undefined ? here : joinPath(within, here);
     const entry = await entryOf(file);
-    yield { path: there, entry: there === '.ssh' ? keptPrivate(entry) : entry };
+    yield { path: there, entry: keptPrivate(there, entry) };
     if (entry.kind === 'directory') yield* below(file, there);
   }
 }
@@ -123,9 +123,18 @@ async function measured(file: Buffer): Promise<Content> {
   return { size: sum.size, checksum: sum.digest() };
 }
 
-/** StrictModes wants it so, and git keeps no such mode. */
-function keptPrivate(entry: Entry): Entry {
-  return entry.kind === 'directory' ? { ...entry, mode: 0o700 } : entry;
+/** StrictModes wants ~/.ssh so and ssh the private keys in it, and git keeps no such modes. */
+function keptPrivate(there: RemotePath, entry: Entry): Entry {
+  if (there === '.ssh' && entry.kind === 'directory') return { ...entry, mode: 0o700 };
+  if (!/^\.ssh\/[^/]+$/.test(there) || !isPrivateKey(entry)) return entry;
+  return (entry.mode & 0o077) === 0 ? entry : { ...entry, mode: 0o600 };
+}
+
+/** By its first line, as the permissions of those that lie there are looked after. */
+function isPrivateKey(entry: Entry): entry is Entry & { kind: 'file' } {
+  if (entry.kind !== 'file' || entry.content.bytes === undefined) return false;
+  const text = Buffer.from(entry.content.bytes).toString('latin1');
+  return /^[^\n]*PRIVATE KEY/.test(text);
 }
 
 function refuseManaged(file: LocalFile, managed: readonly string[], dir: string): void {

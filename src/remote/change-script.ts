@@ -1,9 +1,9 @@
-import type { Entry } from '../core/facts.ts';
+import type { Content, Entry } from '../core/facts.ts';
 import type { Change, EntryChange, LoginShellChange } from '../core/plan.ts';
 import { joinPath, type RemotePath } from '../core/remote-path.ts';
 import type { Applying } from './account.ts';
 import { journalLine, keepsCopy, keptAt, runFolder, temporaryAt } from './journal.ts';
-import { RUNS } from './probe.ts';
+import { beginning, LEAVING } from './lock.ts';
 import { pathWord, quote, SUMS } from './shell-text.ts';
 import { DEFAULT_KEYS_FILE } from './sshd-config.ts';
 
@@ -14,9 +14,11 @@ const WORD = 32 * 1024;
 export const STALE = 10;
 /** The wanted login shell does not start. */
 export const NO_START = 11;
+/** Another run has brought it about in the meantime. */
+export const ALREADY = 12;
 
 /**
- * What a change is made of. `is` compares what stands there with what was shown; `why` makes cat(1) say why
+ * What a change is made of. `is` compares what stands there with what was shown, and with what is wanted; `why` makes cat(1) say why
  * a file cannot be written, of which dash only says "I/O error"; `note` puts the change into the run's journal,
  * before it is made, on a line of its own even after one that a full disk cut off; `settle` checks what was
  * written, gives it mode and time, and renames it into place.
@@ -35,7 +37,7 @@ look() { if [ -L "$1" ]; then found="symlink $(readlink "$1" || { l=$(ls -ld "$1
 elif [ -d "$1" ]; then found="directory $(mode "$1")"
 elif [ -f "$1" ]; then p=$1; set -- $(cksum <"$p"); found="file $(mode "$p") $2 $1"
 elif [ -e "$1" ]; then found=special; else found=absent; fi; }
-is() { look "$1"; [ "$found" = "$2" ] || { printf %s "$found"; return ${STALE}; }; }
+is() { look "$1"; [ "$found" != "$2" ] || return 0; [ "$found" != "$3" ] || return ${ALREADY}; printf %s "$found"; return ${STALE}; }
 why() { echo | cat >>"$1"; return 1; }
 note() { printf '\\n%s\\n' "$1" >>"$R/journal" || why "$R/journal"; }
 place() { mv -fT "$1" "$2" 2>/dev/null && return; [ ! -L "$2" ] || [ ! -d "$2" ] || rm -f "$2"; mv -f "$1" "$2"; }
@@ -62,8 +64,10 @@ export function changeScript(
     return `c${number}() {\n${entryBody(change, number, run, line)}\n}\ndo_one c${number}`;
   });
   const early = changes.some((change) => change.what === 'login-shell' && change.as === 'self');
-  const head = [`R=${runFolder(run)}`, FUNCTIONS, begin, early ? askEarly : 'H='];
-  return [...head, ...bodies, ...labelled(changes, keysFile), end].join('\n');
+  const beside = changes.flatMap((change) => (change.what === 'entry' ? [change.path] : []));
+  const head = [`R=${runFolder(run)}`, FUNCTIONS, LEAVING, beginning(beside)];
+  const making = [...bodies, ...labelled(changes, keysFile)];
+  return [...head, early ? askEarly : 'H=', ...making, 'leave'].join('\n');
 }
 
 /** What sshd reads gets the label that SELinux's policy has for it, as ssh-copy-id sees to it. */
@@ -79,8 +83,6 @@ function labelled(changes: readonly Change[], keysFile: RemotePath): readonly st
   return [`! has restorecon || restorecon -F ${paths.join(' ')} >/dev/null 2>&1`];
 }
 
-const begin = `begun=$( { mkdir -p ${RUNS} && chmod 700 ${RUNS} && { [ -d "$R" ] || mkdir "$R"; } && : >>"$R/journal"; } 2>&1 ) || { say refused; printf %s "$begun"; return; }`;
-
 /**
  * The password for chsh is asked for while the changes are made, and kept from chsh until the new shell
  * is proven to start: it lies unread on descriptor 3, and then in a variable of this shell, which hands
@@ -89,13 +91,10 @@ const begin = `begun=$( { mkdir -p ${RUNS} && chmod 700 ${RUNS} && { [ -d "$R" ]
  */
 const askEarly = `case $(command -v printf) in printf) H=1; say password;; *) H=;; esac`;
 
-/** A run that changed nothing leaves nothing. */
-const end = `rm -f "$R"/sent-*; [ -s "$R/journal" ] || { rm -f "$R/journal"; rmdir "$R"; } 2>/dev/null`;
-
 function entryBody(change: EntryChange, number: number, run: string, line: string): string {
   const path = pathWord(change.path);
   return [
-    `is ${path} ${quote(standing(change.before))} || return`,
+    `is ${path} ${quote(standing(change.before))} ${quote(standing(change.after))} || return`,
     ...(change.starts === undefined ? [] : [`${starting(change.starts)} || return`]),
     `${keepsCopy(change) ? `cp -p ${path} ${pathWord(keptAt(run, number))} && ` : ''}note ${line} || return`,
     ...making(change, number, run),
@@ -169,7 +168,7 @@ function writing(
 function bytesInto({ content }: File, beside: string, number: number, run: string): string {
   if (content.keptAt !== undefined) return `cp -p ${pathWord(content.keptAt)} ${beside}`;
   if (content.bytes === undefined || !inline(content.bytes)) {
-    return `mv -f ${pathWord(sentTo(run, number))} ${beside}`;
+    return `mv -f ${pathWord(sentTo(run, number, content))} ${beside}`;
   }
   const text = Buffer.from(content.bytes).toString('latin1');
   const words: string[] = [];
@@ -185,9 +184,9 @@ export function inline(bytes: Uint8Array): boolean {
   return !bytes.includes(0);
 }
 
-/** Where a content that does not travel in the script is sent beforehand. */
-export function sentTo(run: string, number: number): RemotePath {
-  return joinPath(runFolder(run), `sent-${number}`);
+/** Where a content that does not travel in the script is sent beforehand: a name that tells what it will be. */
+export function sentTo(run: string, number: number, { checksum, size }: Content): RemotePath {
+  return joinPath(runFolder(run), `sent-${number}-${checksum}-${size}`);
 }
 
 function temporary(at: RemotePath, run: string, number: number): string {

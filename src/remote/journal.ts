@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { sameContent, type Content } from '../core/facts.ts';
 import type { Change, EntryChange } from '../core/plan.ts';
 import { joinPath, type RemotePath } from '../core/remote-path.ts';
@@ -12,11 +13,18 @@ export interface JournalLine {
   readonly change: Change;
 }
 
-/** The name of the run after those in `runs`: they are ordered by number, whatever the clocks say. */
-export function nextRun(runs: readonly string[], now: Date): string {
+/**
+ * The name of the run after those in `runs`: they are ordered by number, whatever the clocks say. Two that begin
+ * at once after the same runs differ by chance.
+ */
+export function nextRun(
+  runs: readonly string[],
+  now: Date,
+  chance = randomBytes(4).toString('hex'),
+): string {
   const last = Math.max(0, ...runs.map((run) => Number.parseInt(run, 10) || 0));
   const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
-  return `${String(last + 1).padStart(4, '0')}-${time}`;
+  return `${String(last + 1).padStart(4, '0')}-${time}-${chance}`;
 }
 
 /** A run's folder on the server. */

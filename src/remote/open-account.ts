@@ -3,20 +3,23 @@ import { PrepError } from '../core/problem.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Account } from './account.ts';
 import type { Opening } from './conversation.ts';
+import type { Holder } from './lock.ts';
 import type { Probe } from './probe.ts';
 import { prepareProbe, ShellAccount } from './shell-account.ts';
 
 /**
  * Opens an account by whatever it lets in, a shell or else SFTP, and reads its facts.
- * @throws PrepError `no-shell` where it lets in neither, `home-missing`
+ * `onWaiting` is told of another run that is waited for.
+ * @throws PrepError `no-shell` where it lets in neither, `home-missing`, `busy`
  */
 export async function openAccount(
   session: Session,
   probe: Probe,
   opening: Opening = prepareProbe(probe),
+  onWaiting?: (holder: Holder) => void,
 ): Promise<{ account: Account; facts: Facts }> {
   try {
-    return await ShellAccount.open(session, probe, opening);
+    return await ShellAccount.open(session, probe, opening, onWaiting);
   } catch (error) {
     if (!(error instanceof PrepError) || error.problem.code !== 'no-shell') throw error;
     const sftp = await session.sftp();

@@ -7,7 +7,7 @@ import {
   type SystemFacts,
 } from '../core/facts.ts';
 import { PrepError } from '../core/problem.ts';
-import { parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
+import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
 import type { Answer } from './answer.ts';
 import { readEntries } from './probe-entries.ts';
 import { pathWord, quote, SUMS } from './shell-text.ts';
@@ -31,6 +31,9 @@ export interface Probe {
 
 /** Where runs are kept on the server. */
 export const RUNS = remotePath('.local/state/prep');
+
+/** A symbolic link to nowhere whose target names the remote shell at work: made, read and removed in one call each. */
+export const LOCK: RemotePath = joinPath(RUNS, 'lock');
 
 /** Programs whose presence decides what can be done. */
 const TOOLS = 'chsh usermod sudo getent restorecon timeout cksum touch readlink';
@@ -80,6 +83,7 @@ case $L in "$N"|*/"$N") ;; *) [ "$i" = 0 ] || if has sudo && sudo -k -n true </d
 case $(ls -ldn .) in ?????w*) set -- $(ls -ldn .); g=$4; m=$(getent group "$g" 2>/dev/null || while IFS= read -r l; do case $l in *:*:"$g":*) printf %s "$l";; esac; done </etc/group)
 { getent passwd 2>/dev/null || cat /etc/passwd; } | { o=; while IFS=: read -r a _ _ b _; do [ "$b" != "$g" ] || [ "$a" = "$u" ] || o=1; done
 case \${m##*:} in ''|"$u") [ -n "$o" ] || [ "$(id -g)" != "$g" ] || say own-group;; esac; };; esac
+[ ! -L ${LOCK} ] || say locked
 for p in ${RUNS}/*/journal; do [ -f "$p" ] && { p=\${p%/journal}; say run "\${p##*/}"; }; done
 set --; for p in .ssh/*; do [ -f "$p" ] && [ -r "$p" ] && [ ! -L "$p" ] && { IFS= read -r l; } <"$p" 2>/dev/null && case $l in *'PRIVATE KEY'*) say key "$p"; set -- "$@" "./$p";; esac; done
 [ $# = 0 ] || { W=; S=; read_all "$@"; }
@@ -179,10 +183,7 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
     real: new Map(answer.all('r').map(({ name, rest }) => [relative(name), relative(rest)])),
     unwritable: new Set(answer.all('closed').map(({ name }) => relative(name))),
     privateKeys: answer.all('key').map(({ name }) => relative(name)),
-    runs: answer
-      .all('run')
-      .map(({ name }) => name)
-      .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)),
+    runs: inOrder(answer.all('run').map(({ name }) => name)),
   };
 }
 
@@ -195,6 +196,12 @@ function readKeysFile(answer: Answer, account: AccountFacts): RemotePath {
   }
   const configured = keysFileOf(files, account);
   return configured ?? (answer.word('os') === 'Haiku' ? HAIKU_KEYS_FILE : DEFAULT_KEYS_FILE);
+}
+
+/** By number; of two that began at once, by the clocks of their machines. */
+function inOrder(runs: readonly string[]): readonly string[] {
+  const number = (run: string): number => Number.parseInt(run, 10);
+  return runs.toSorted((a, b) => number(a) - number(b) || (a < b ? -1 : 1));
 }
 
 function readAccount(answer: Answer): AccountFacts {
@@ -221,12 +228,7 @@ function readSystem(answer: Answer): SystemFacts {
       .all('listed')
       .map(({ name }) => ({ path: name.slice(2), executable: name.startsWith('x') })),
     found: answer.word('found'),
-    tools: new Set(
-      answer
-        .word('tools')
-        .split(' ')
-        .filter((tool) => tool !== ''),
-    ),
+    tools: new Set(answer.word('tools').split(' ').filter(Boolean)),
     sudo: answer.has('sudo'),
   };
 }

@@ -1,17 +1,17 @@
 import type { Outcome } from '../core/event.ts';
-import { sameContent, type Facts, type Reading } from '../core/facts.ts';
+import { sameContent, type Content, type Facts, type Reading } from '../core/facts.ts';
 import type { Change, LoginShellChange } from '../core/plan.ts';
 import { printablePath } from '../core/printable.ts';
-import { problemOf, type Problem } from '../core/problem.ts';
+import { PrepError, problemOf, type Problem } from '../core/problem.ts';
 import type { RemotePath } from '../core/remote-path.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Account, Applied, Applying } from './account.ts';
 import type { Answer } from './answer.ts';
-import { changeScript, inline, NO_START, sentTo, STALE } from './change-script.ts';
+import { ALREADY, changeScript, inline, NO_START, sentTo, STALE } from './change-script.ts';
 import { Conversation, prepareOpening, type Listener, type Opening } from './conversation.ts';
 import { changeOnTerminal, Chsh } from './login-shell.ts';
 import { evidenceScript, readEvidence, type Evidence } from './evidence.ts';
-import { runFolder } from './journal.ts';
+import { readHolder, sendingScript, waitingScript, type Holder } from './lock.ts';
 import { probeScript, readFacts, RUNS, type Probe } from './probe.ts';
 import { DEFAULT_KEYS_FILE, keysFileReadings, wantsKeys } from './sshd-config.ts';
 import { sendFiles, type Sending } from './transfer.ts';
@@ -34,18 +34,38 @@ export class ShellAccount implements Account {
     this.#loginShell = loginShell;
   }
 
-  /** Opens the account and reads its facts, in one exchange. @throws PrepError `no-shell`, `home-missing` */
+  /**
+   * Opens the account and reads its facts, in one exchange; where another run is at work, waits for it and reads again.
+   * @throws PrepError `no-shell`, `home-missing`, `busy`
+   */
   static async open(
     session: Session,
     probe: Probe,
     opening: Opening = prepareProbe(probe),
+    onWaiting?: (holder: Holder) => void,
   ): Promise<{ account: ShellAccount; facts: Facts }> {
     const { conversation, answer } = await Conversation.open(session, opening);
     const account = new ShellAccount(session, conversation, probe.loginShell);
+    if (answer.has('locked')) {
+      await account.#quiet(onWaiting);
+      return { account, facts: await account.probe(probe.readings) };
+    }
     const facts = readFacts(answer, probe.readings);
     account.#keysFile = facts.keysFile;
     if (account.#withKeys(probe.readings) === probe.readings) return { account, facts };
     return { account, facts: await account.probe(probe.readings) };
+  }
+
+  /** @throws PrepError `busy` */
+  async #quiet(onWaiting?: (holder: Holder) => void): Promise<void> {
+    let told = false;
+    const answer = await this.#conversation.run(waitingScript, ({ kind, words, whole }) => {
+      if (kind !== 'waiting' || !whole || told) return;
+      told = true;
+      onWaiting?.(readHolder(words));
+    });
+    if (!answer.has('busy')) return;
+    throw new PrepError({ code: 'busy', ...readHolder(answer.word('busy')) });
   }
 
   async probe(readings: readonly Reading[]): Promise<Facts> {
@@ -58,7 +78,7 @@ export class ShellAccount implements Account {
       progress.unsent = await this.#send(changes, applying);
       const script = `${changeScript(changes, applying, this.#keysFile)}\n${this.#probeScript(applying.readings)}`;
       const answer = await this.#conversation.run(script, progress.listener);
-      if (progress.refused !== undefined) return { outcomes: progress.outcomes() };
+      if (progress.refusal !== undefined) return { outcomes: progress.outcomes() };
       await this.#onTerminal(changes, applying, progress);
       return {
         outcomes: progress.outcomes(),
@@ -121,13 +141,21 @@ export class ShellAccount implements Account {
       if (before.kind === 'file' && sameContent(before.content, content)) continue;
       if (content.keptAt !== undefined) continue;
       if (content.bytes !== undefined && inline(content.bytes)) continue;
-      files.push({ path, content, to: sentTo(run, made + index + 1) });
+      const number = made + index + 1;
+      files.push({ number, path, content, to: sentTo(run, number, content) });
     }
     if (files.length === 0) return new Map();
-    const folder = runFolder(run);
-    await this.#conversation.run(`mkdir -p ${RUNS} && mkdir ${folder}`);
-    return sendFiles(this.#session, files, onProgress);
+    const answer = await this.#conversation.run(sendingScript(run, files));
+    const there = new Map(answer.all('have').map(({ name }) => readHave(name)));
+    const rest = files.map((file) => ({ ...file, there: there.get(file.number) }));
+    return sendFiles(this.#session, rest, onProgress);
   }
+}
+
+/** What is there already of a content that an interrupted run was sending. */
+function readHave(words: string): [number: number, there: Content] {
+  const [number = 0, checksum = 0, size = 0] = words.split(' ').map(Number);
+  return [number, { checksum, size }];
 }
 
 /** Follows a change script: turns what it says into outcomes, and answers chsh. */
@@ -135,8 +163,8 @@ class Progress {
   readonly #changes: readonly Change[];
   readonly #applying: Applying;
   readonly #known: (Outcome | undefined)[];
-  /** Why the run's folder could not be made, so that nothing was changed. */
-  refused: string | undefined;
+  /** Why nothing at all was changed: the run's folder could not be made, or another run is at work. */
+  refusal: Problem | undefined;
   chsh: Chsh | undefined;
   /** Whether chsh's password went ahead of its question. */
   #handedOver = false;
@@ -169,7 +197,8 @@ class Progress {
       reply(words);
     }
     if (kind === 'result' && whole) this.#result(number, status, text);
-    if (kind === 'refused' && whole) this.refused = text;
+    if (kind === 'refused' && whole) this.refusal = failure(`~/${RUNS}`, text);
+    if (kind === 'busy' && whole) this.refusal = { code: 'busy', ...readHolder(words) };
   };
 
   #result(number: number, status: number, said: string): void {
@@ -183,13 +212,11 @@ class Progress {
 
   /** One outcome for each change, once the script has ended. */
   outcomes(): readonly Outcome[] {
-    const { refused } = this;
+    const { refusal } = this;
     return this.#changes.map((change, index) => {
       const known = this.#known[index];
       if (known !== undefined) return known;
-      if (refused !== undefined) {
-        return this.#tell({ change, result: 'failed', problem: failure(`~/${RUNS}`, refused) });
-      }
+      if (refusal !== undefined) return this.#tell({ change, result: 'failed', problem: refusal });
       const cause = 'the server did not say what came of a change';
       return this.#tell({ change, result: 'unknown', problem: { code: 'unexpected', cause } });
     });
@@ -219,7 +246,7 @@ class Progress {
 
   #problem(number: number, status: number, said: string): Problem | undefined {
     const change = this.#changes[number - 1];
-    if (status === 0 || change === undefined) return undefined;
+    if (status === 0 || status === ALREADY || change === undefined) return undefined;
     if (status === NO_START) {
       const shell = change.what === 'entry' ? (change.starts ?? '') : change.after;
       return { code: 'shell-does-not-start', shell, said };

@@ -25,8 +25,8 @@ export function openingCommand(shell: string, script: string): string {
   return `${exec}${shell} -c 'eval "$(command printf %b "$1")"; exec ${shell}' ${shell} '${escapedForAnyShell(script)}'`;
 }
 
-/** Characters that every login shell leaves alone within single quotes. */
-function escapedForAnyShell(script: string): string {
+/** Text of characters that every login shell leaves alone within single quotes; `printf %b` gives it back. */
+export function escapedForAnyShell(script: string): string {
   return script.replace(
     // oxlint-disable-next-line no-control-regex -- exactly those must go
     /['\\!\u0000-\u001f\u007f-\u00ff]/g,

@@ -3,6 +3,7 @@ import type { Outcome, Report, StepReport } from '../core/event.ts';
 import { entryAt, same, type Facts } from '../core/facts.ts';
 import {
   changesOf,
+  reasonOf,
   rehearse,
   replaces,
   withInstead,
@@ -185,10 +186,10 @@ function stepReport(step: PlannedStep, outcomes: readonly Outcome[] | undefined)
   const { name, verdict } = step;
   if (verdict.kind !== 'changes') {
     const status = verdict.kind === 'settled' ? 'unchanged' : 'blocked';
-    return { name, status, reason: verdict.because, changes: [] };
+    return { name, status, reason: reasonOf(verdict), changes: [] };
   }
   const { changes, except } = verdict;
-  const reason = except ?? [...new Set(changes.map((change) => change.reason))].join('; ');
+  const reason = reasonOf(verdict);
   if (outcomes === undefined) {
     return { name, status: except === undefined ? 'planned' : 'blocked', reason, changes };
   }

@@ -1,9 +1,11 @@
 import { stat } from 'node:fs/promises';
 import type { Destination } from '../core/destination.ts';
 import type { Facts, Reading } from '../core/facts.ts';
+import { printable } from '../core/printable.ts';
 import { explain, PrepError, problemOf } from '../core/problem.ts';
 import { changeExpired, isExpired } from '../ssh/expired-password.ts';
 import type { Account } from '../remote/account.ts';
+import type { Holder } from '../remote/lock.ts';
 import { openAccount } from '../remote/open-account.ts';
 import { prepareProbe } from '../remote/shell-account.ts';
 import type { Access } from '../ssh/authenticate.ts';
@@ -57,8 +59,12 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
     const banner = (text: string): void => world.observe({ type: 'banner', destination, text });
     return connect(settings, access, judge, { first: opening.command, banner, route: way.route });
   };
+  const waiting = ({ since }: Holder): void => {
+    const text = `another run of prep has been at work there since ${printable(since)}; waiting for it to end`;
+    world.observe({ type: 'notice', destination, text });
+  };
   const entry = {
-    open: (session: Session) => openAccount(session, probe, opening),
+    open: (session: Session) => openAccount(session, probe, opening, waiting),
     password,
     newPassword,
     mayChange,

@@ -125,8 +125,7 @@ export function undoPlan(
   const shells = new Set(beyond.flatMap((line) => (line.change.what === 'entry' ? [] : line.step)));
   const steps = names.map((name) => {
     const kind = shells.has(name) ? 'blocked' : 'settled';
-    const because = [...new Set(words.get(name))].join('; ') || 'nothing to put back';
-    return undoStep(name, changes.get(name), { kind, because });
+    return undoStep(name, changes.get(name), words.get(name), kind);
   });
   return { destination, facts, predicted, steps };
 }
@@ -134,9 +133,15 @@ export function undoPlan(
 function undoStep(
   name: string,
   changes: readonly Change[] | undefined,
-  otherwise: PlannedStep['verdict'],
+  words: readonly string[] | undefined,
+  kind: 'blocked' | 'settled',
 ): PlannedStep {
-  const verdict = changes === undefined ? otherwise : { kind: 'changes' as const, changes };
+  const because = [...new Set(words)].join('; ');
+  const besides = because === '' ? {} : { besides: because };
+  const verdict: PlannedStep['verdict'] =
+    changes === undefined
+      ? { kind, because: because || 'nothing to put back' }
+      : { kind: 'changes', changes, ...besides };
   return { name, title: `put back what ${name} changed`, verdict };
 }
 

@@ -30,6 +30,11 @@ export interface Channel {
 export interface Sftp extends SftpClient {
   /** The requests themselves, for sending many at once. */
   readonly raw: SFTPWrapper;
+  /**
+   * Writes what a stream gives into a file, from a byte on; with 0 the file is begun anew.
+   * @throws Error of ssh2, or the stream's own
+   */
+  write(source: Readable, path: string, from: number): Promise<void>;
 }
 
 /** One authenticated connection. */

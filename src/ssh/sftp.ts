@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Client, SFTPWrapper } from 'ssh2';
 import SftpClient from 'ssh2-sftp-client';
 import type { Sftp } from './session.ts';
@@ -25,6 +26,55 @@ class SharedSftp extends SftpClient implements Sftp {
       sftp.end();
     });
   }
+
+  /** Many pieces are on their way at once, but in order: what an interruption leaves is a beginning. */
+  async write(source: Readable, path: string, from: number): Promise<void> {
+    const { sftp } = this as unknown as { sftp?: SFTPWrapper };
+    if (sftp === undefined) throw new Error('No SFTP connection');
+    const file = await answered<Buffer>((done) => sftp.open(path, from === 0 ? 'w' : 'r+', done));
+    const pending = new Set<Promise<unknown>>();
+    let failure: unknown;
+    let position = from;
+    try {
+      for await (const chunk of source) {
+        for (const piece of pieces(chunk as Buffer)) {
+          const at = position;
+          position += piece.length;
+          const write = answered<void>((done) =>
+            sftp.write(file, piece, 0, piece.length, at, (error) => done(error)),
+          );
+          const settled = write
+            .catch((error: unknown) => (failure ??= error))
+            .finally(() => pending.delete(settled));
+          pending.add(settled);
+          if (pending.size >= PENDING) await Promise.race(pending);
+          if (failure !== undefined) throw failure;
+        }
+      }
+      await Promise.all(pending);
+      if (failure !== undefined) throw failure;
+    } finally {
+      source.destroy();
+      sftp.close(file, () => undefined);
+    }
+  }
+}
+
+/** How many pieces may be on their way at once, and their size in bytes; every server takes such. */
+const PENDING = 64;
+const PIECE = 32 * 1024;
+
+function* pieces(chunk: Buffer): Generator<Buffer> {
+  for (let at = 0; at < chunk.length; at += PIECE) yield chunk.subarray(at, at + PIECE);
+}
+
+/** A promise for what ssh2 gives to a callback. */
+function answered<T>(
+  ask: (done: (error: Error | null | undefined, value?: T) => void) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    ask((error, value) => (error ? reject(error) : resolve(value as T)));
+  });
 }
 
 /** SFTP over `client`; undefined where the server has no such subsystem or allows no further channel. */

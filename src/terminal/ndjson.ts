@@ -1,6 +1,6 @@
 import { label } from '../core/destination.ts';
 import type { Event, Outcome, Report, StepReport } from '../core/event.ts';
-import type { Change, Plan, PlannedStep } from '../core/plan.ts';
+import { reasonOf, type Change, type Plan, type PlannedStep } from '../core/plan.ts';
 import { explain, type Problem } from '../core/problem.ts';
 import { pathBytes } from '../core/remote-path.ts';
 import { Complaints } from './complaints.ts';
@@ -79,10 +79,10 @@ function plannedSteps({ steps }: Plan): object[] {
 function verdictObject({ verdict }: PlannedStep): object {
   if (verdict.kind !== 'changes') {
     const status = verdict.kind === 'settled' ? 'unchanged' : 'blocked';
-    return { status, reason: verdict.because, changes: [] };
+    return { status, reason: reasonOf(verdict), changes: [] };
   }
   const { changes, except } = verdict;
-  const reason = except ?? [...new Set(changes.map((change) => change.reason))].join('; ');
+  const reason = reasonOf(verdict);
   const status = except === undefined ? 'planned' : 'blocked';
   return { status, reason, changes: changes.map(changeObject) };
 }

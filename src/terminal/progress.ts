@@ -19,7 +19,7 @@ export class StepProgress {
   onUpload: ((text: string) => void) | undefined;
   readonly #name: string;
   readonly #changes: ReadonlySet<Change>;
-  readonly #except: string | undefined;
+  readonly #aside: string;
   readonly #failures = new Set<string>();
   #left: number;
   #settle: (ending: Ending) => void = () => undefined;
@@ -30,7 +30,7 @@ export class StepProgress {
     this.title = `${name}: ${printable(title)}`;
     this.ended = new Promise((resolve) => (this.#settle = resolve));
     this.#changes = new Set(verdict.kind === 'changes' ? verdict.changes : []);
-    this.#except = verdict.kind === 'changes' ? verdict.except : undefined;
+    this.#aside = verdict.kind === 'changes' ? aside(verdict) : '';
     this.#left = this.#changes.size;
     if (verdict.kind === 'settled') this.#end('skipped', verdict.because);
     if (verdict.kind === 'blocked') this.#end('skipped', `blocked: ${verdict.because}`);
@@ -63,13 +63,21 @@ export class StepProgress {
 
   #conclude(made: readonly Change[] = [...this.#changes]): void {
     if (this.#failures.size > 0) return this.#end('failed', [...this.#failures].join('; '));
-    const except = this.#except === undefined ? '' : `; blocked: ${this.#except}`;
-    this.#end('done', `${summed(made)}${except}`);
+    this.#end('done', `${summed(made)}${this.#aside}`);
   }
 
   #end(kind: Ending['kind'], text: string): void {
     this.#settle({ kind, text: `${this.#name}: ${printable(text)}` });
   }
+}
+
+/** What a step with changes leaves undone, behind what it does. */
+function aside({ except, besides }: { except?: string; besides?: string }): string {
+  const words = [
+    ...(except === undefined ? [] : [`blocked: ${except}`]),
+    ...(besides === undefined ? [] : [besides]),
+  ];
+  return words.map((one) => `; ${one}`).join('');
 }
 
 /** An account on its way through its plan. */

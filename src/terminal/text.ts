@@ -97,6 +97,7 @@ class Text {
       if (change.what === 'login-shell') this.#otherwise(name, change, withDiff);
     }
     if (verdict.except !== undefined) this.#item(name, '!', verdict.except);
+    if (verdict.besides !== undefined) this.#item(name, '=', verdict.besides);
   }
 
   /** What is done instead, should the login shell not be changed after all. */

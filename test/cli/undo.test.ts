@@ -161,6 +161,19 @@ describeSshd('prep undo', () => {
       expect(await visit.ssh('true')).not.toMatchObject({ status: 0 });
     });
 
+    test('says what a step leaves there beside what it takes back', async () => {
+      visit.laptop.write('set/.app/rc', 'mine\n');
+      await visit.prep(['--dotfiles', visit.laptop.path('set')], { password: true });
+      visit.account.write('.app/theirs', 'x\n');
+      const run = await undo('--yes', '--json');
+      expect(run.status, run.stderr).toBe(0);
+      const dotfiles = accountOf(run).steps.find(({ name }) => name === 'dotfiles');
+      expect(dotfiles).toMatchObject({ status: 'changed' });
+      expect(dotfiles?.reason).toContain('.app holds other files by now; left there');
+      const tree = visit.account.tree();
+      expect([tree['.app/rc'], tree['.app/theirs']?.type]).toEqual([undefined, 'file']);
+    });
+
     test('leaves ~/.ssh where other files have come to lie in it', async () => {
       await visit.prep([], { password: true });
       visit.account.write('.ssh/config', 'Host x\n');

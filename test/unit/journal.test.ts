@@ -11,20 +11,24 @@ import {
 } from '../../src/remote/journal.ts';
 import { directory, file, symlink } from '../support/facts.ts';
 
-const RUN = '0003-20260102T030405Z';
+const RUN = '0003-20260102T030405Z-5eed';
 const reason = 'because';
 
 describe('the name of a run', () => {
   const now = new Date('2026-01-02T03:04:05.678Z');
 
   test.each([
-    ['the first', [], '0001-20260102T030405Z'],
+    ['the first', [], '0001-20260102T030405Z-5eed'],
     ['after others', ['0001-20250101T000000Z', '0002-20250102T000000Z'], RUN],
     ['whatever the clock said then', ['0002-20990101T000000Z'], RUN],
     ['after one that was deleted', ['0002-20250102T000000Z'], RUN],
     ['beside a folder that is no run', ['old', '0002-20250102T000000Z'], RUN],
   ])('%s', (_, runs, name) => {
-    expect(nextRun(runs, now)).toBe(name);
+    expect(nextRun(runs, now, '5eed')).toBe(name);
+  });
+
+  test('is another for each of two that begin at once', () => {
+    expect(nextRun([], now)).not.toBe(nextRun([], now));
   });
 
   test('is the folder of its journal', () => {

@@ -152,6 +152,18 @@ describe('--dotfiles DIR', () => {
     ]);
   });
 
+  test('a private key in .ssh is 0600 whatever it is here, its public half is not', async () => {
+    put('.ssh/id_x', '-----BEGIN OPENSSH PRIVATE KEY-----\nx\n');
+    put('.ssh/id_x.pub', 'ssh-ed25519 x\n');
+    put('.ssh/old/id_x', '-----BEGIN OPENSSH PRIVATE KEY-----\nx\n');
+    const modes = (await read()).map(({ path, entry }) => [path, 'mode' in entry && entry.mode]);
+    expect(Object.fromEntries(modes)).toMatchObject({
+      '.ssh/id_x': 0o600,
+      '.ssh/id_x.pub': 0o644,
+      '.ssh/old/id_x': 0o644,
+    });
+  });
+
   test('nothing in it is fine, and DIR may be a link or start with ~', async () => {
     expect(await read()).toEqual([]);
     put('a', 'x');

@@ -79,6 +79,16 @@ describe('a plan', () => {
     expect(plan.facts).toBe(facts);
   });
 
+  test.each([
+    ['closed to its owner', 0o500, 0o700, ['.ssh'], []],
+    ['closed by the file system', 0o777, 0o700, ['.ssh'], ['.ssh']],
+    ['that is closed now', 0o700, 0o500, [], ['.ssh']],
+  ])('knows what it does to a directory %s', (_, before, after, was, is) => {
+    const open = change('.ssh', directory(before), directory(after));
+    const { unwritable } = rehearse(factsOf({ unwritable: was }), open);
+    expect([...unwritable]).toEqual(is);
+  });
+
   test('of nothing predicts what is there', () => {
     const facts = factsOf();
     expect(rehearse(facts)).toBe(facts);

@@ -53,6 +53,7 @@ const SAMPLES: Samples = {
   'no-shell': { code: 'no-shell', said: BAD, sftp: false },
   'home-missing': { code: 'home-missing', home: BAD },
   'no-answer-from-shell': { code: 'no-answer-from-shell', seconds: 30 },
+  busy: { code: 'busy', since: BAD, process: BAD, host: BAD },
   'connection-lost': { code: 'connection-lost', certain: 3, uncertain: 2 },
   stale: { code: 'stale', path: BAD, found: BAD },
   'disk-full': { code: 'disk-full', path: BAD, said: BAD },

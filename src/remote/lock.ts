@@ -1,0 +1,126 @@
+import type { Content } from '../core/facts.ts';
+import { parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
+import { runFolder } from './journal.ts';
+import { LOCK, RUNS } from './probe.ts';
+import { escapedForAnyShell } from './shell-text.ts';
+
+/** How often a run looks whether another has ended, once a second. */
+const ROUNDS = 40;
+
+/** Who has the lock, as its link says. */
+export interface Holder {
+  /** The number of the remote shell's process. */
+  readonly process: string;
+  readonly host: string;
+  /** By the server's clock: `2026-01-02 03:04:05 UTC`. */
+  readonly since: string;
+}
+
+/**
+ * `I` names this shell: process number, its birth (clock ticks since boot), its process namespace, the boot, the
+ * machine, and the time. `gone ID FILE` says whether whoever left a link is surely no more. On this machine that is
+ * known: another boot is over, and a process number that has another birth by now was given away again. Of another
+ * machine (a home directory on several), and of births that cannot be told, only the age of FILE speaks, by the
+ * server's own clock.
+ */
+export const IDENTITY = `
+target() { readlink "$1" 2>/dev/null || { l=$(ls -ld "$1" 2>/dev/null) && printf '%s\\n' "\${l#* -> }"; }; }
+born() { l=; { IFS= read -r l <"/proc/$1/stat"; } 2>/dev/null; [ -n "$l" ] || { kill -0 "$1" 2>/dev/null && echo -; return; }; set -f; set -- \${l##*')' }; set +f; echo "\${20}"; }
+old() { o=$(find "$1" -prune -mmin +60 2>/dev/null) || o=$(find "$1" -prune -mtime +0 2>/dev/null); [ -n "$o" ]; }
+gone() { f=$2; set -f; set -- $1; set +f; [ $# = 6 ] || return
+if [ "$5" = "$H5" ]; then [ "$4" = "$H4" ] || return 0; [ "$3" != "$H3" ] || { if [ "$2" != "$(born "$1")" ]; then return 0; elif [ "$2" != - ]; then return 1; fi; }; fi; old "$f"; }
+b=-; { read -r b </proc/sys/kernel/random/boot_id; } 2>/dev/null; m=; { read -r m </etc/machine-id; } 2>/dev/null
+H3=$(readlink /proc/self/ns/pid 2>/dev/null) || H3=-; H4=$b; H5=$(uname -n | tr -d ' ')/$m
+I="$$ $(born $$) $H3 $H4 $H5 $(date -u +%Y%m%dT%H%M%SZ)"
+`;
+
+/**
+ * `take LINK`: making a link either succeeds or finds one there. One that its owner left behind is only ever removed
+ * by whoever has LINKx, itself taken in the same way; so of two that find it, one removes it, and only that one.
+ */
+const TAKING = `
+take() { ln -s "$I" "$1" 2>/dev/null && return; w=$(target "$1"); gone "$w" "$1" || return 1; case $1 in *xxx) return 1;; esac
+take "$1x" || return 1; [ "$(target "$1")" != "$w" ] || rm -f "$1"; ln -s "$I" "$1" 2>/dev/null; s=$?; rm -f "$1x"; return $s; }
+hold() { n=0; until take ${LOCK}; do
+if [ ! -L ${LOCK} ]; then e=$(ln -s "$I" ${LOCK} 2>&1) && return; [ -L ${LOCK} ] || { say refused; printf %s "$e"; return 1; }; fi
+w=$(target ${LOCK}); [ $n -lt ${ROUNDS} ] || { say busy "$w"; return 1; }; n=$((n+1)); say waiting "$w"; sleep 1; done; }
+`;
+
+/**
+ * Removes what runs left that did not come to their end: what was sent and not used, and temporary files beside the
+ * targets. Only by whoever has the lock, and only from runs whose shell is gone.
+ */
+const SWEEP = `
+for o in ${RUNS}/*/owner; do r=\${o%/owner}; [ -L "$o" ] && [ "$r" != "$R" ] && gone "$(target "$o")" "$o" || continue
+[ ! -f "$r/beside" ] || while IFS= read -r d; do d=$(printf %b. "$d"); rm -f "\${d%.}.prep-\${r##*/}-"*; done <"$r/beside"
+[ -s "$r/journal" ] || rm -f "$r/journal" "$r"/[0-9]*
+rm -f "$r"/sent-* "$r/start" "$r/beside" "$o"; rmdir "$r" 2>/dev/null; done`;
+
+/** Makes a run's folder, whose link `owner` stands for as long as the run is at work. */
+const FOLDER = `mkdir -p ${RUNS} && chmod 700 ${RUNS} && { [ -d "$R" ] || mkdir "$R"; } && { [ -L "$R/owner" ] || ln -s "$I" "$R/owner"; }`;
+
+/**
+ * Begins a run, or ends the script: says `waiting`, `busy` or `refused`. `beside` are the paths that will have a
+ * temporary file beside them for a moment.
+ */
+export function beginning(beside: readonly RemotePath[]): string {
+  const folders = new Set(beside.map((path) => parentOf(path) ?? remotePath('.')));
+  const words = [...folders].map((folder) => `'${escapedForAnyShell(inFolder(folder))}'`);
+  const noted = words.length === 0 ? '' : ` && printf '%s\\n' ${words.join(' ')} >"$R/beside"`;
+  return `${IDENTITY}${TAKING}
+begun=$( { mkdir -p ${RUNS} && chmod 700 ${RUNS}; } 2>&1 ) || { say refused; printf %s "$begun"; return; }
+hold || return
+begun=$( { ${FOLDER}${noted} && : >>"$R/journal"; } 2>&1 ) || { say refused; printf %s "$begun"; leave; return; }
+${SWEEP}`;
+}
+
+/** Functions that end a run: one that changed nothing leaves nothing. */
+export const LEAVING = `
+leave() { rm -f "$R"/sent-* "$R/beside" "$R/owner"; [ -s "$R/journal" ] || rm -f "$R/journal"; rmdir "$R" 2>/dev/null
+[ "$(target ${LOCK})" != "$I" ] || rm -f ${LOCK}; }
+`;
+
+/** A content that is about to be sent. */
+interface Wanted {
+  readonly number: number;
+  readonly content: Content;
+  /** Where to. */
+  readonly to: RemotePath;
+}
+
+/**
+ * Makes a run's folder for what is sent ahead, and takes over what an interrupted run has sent already of the same
+ * contents: `have NUMBER CHECKSUM SIZE`.
+ */
+export function sendingScript(run: string, wanted: readonly Wanted[]): string {
+  const calls = wanted.map(
+    ({ number, content, to }) => `adopt ${number} ${content.checksum}-${content.size} ${to}`,
+  );
+  return `R=${runFolder(run)}
+${IDENTITY}${FOLDER} || return
+adopt() { for p in ${RUNS}/*/sent-*-"$2"; do o=\${p%/*}/owner; [ -f "$p" ] && [ -L "$o" ] && gone "$(target "$o")" "$o" || continue
+mv "$p" "$3" 2>/dev/null && { say have "$1" $(cksum <"$3"); return; }; done; }
+${calls.join('\n')}`;
+}
+
+/** Waits for another run to end, without a trace: says `waiting`, and `busy` where it did not. */
+export const waitingScript = `${IDENTITY}
+n=0; while w=$(target ${LOCK}) && [ -n "$w" ] && ! gone "$w" ${LOCK}; do
+[ $n -lt ${ROUNDS} ] || { say busy "$w"; return; }; n=$((n+1)); say waiting "$w"; sleep 1; done`;
+
+/** Reads what stands in the lock. */
+export function readHolder(text: string): Holder {
+  const [process = '', , , , machine = '', time = ''] = text.split(' ');
+  const [, date = '', hour = ''] = /^(\d{8})T(\d{6})Z$/.exec(time.trim()) ?? [];
+  const since =
+    date === ''
+      ? ''
+      : `${date.replace(/(....)(..)(..)/, '$1-$2-$3')} ${hour.replace(/(..)(..)(..)/, '$1:$2:$3')} UTC`;
+  return { process, host: machine.replace(/\/.*$/, ''), since };
+}
+
+/** A folder as the beginning of a path that no command takes for an option. */
+function inFolder(folder: RemotePath): string {
+  if (folder === '/') return '/';
+  return folder.startsWith('/') ? `${folder}/` : `./${folder}/`;
+}
