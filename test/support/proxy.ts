@@ -21,6 +21,8 @@ export interface Cut {
   readonly beforePiece?: number;
   /** Once so many bytes have passed, in the middle of a piece if need be. */
   readonly afterBytes?: number;
+  /** The line stays, but nothing passes any more, either way. */
+  readonly freezes?: boolean;
 }
 
 /** What a line is like. */
@@ -40,6 +42,7 @@ export class Proxy {
   cut: Cut | undefined;
   readonly #listener: Server;
   readonly #sockets = new Set<Socket>();
+  #frozen = false;
   #traffic = noTraffic();
   #lastDirection: Direction = 'down';
 
@@ -140,16 +143,22 @@ export class Proxy {
   }
 
   #pass(direction: Direction, data: Uint8Array, to: Socket): void {
+    if (this.#frozen) return;
     const {
       direction: cutDirection,
       beforePiece = Infinity,
       afterBytes = Infinity,
     } = this.cut ?? {};
     if (cutDirection !== direction) return void to.write(data);
-    if (this.#traffic.pieces[direction] > beforePiece) return this.hangUp();
+    if (this.#traffic.pieces[direction] > beforePiece) return this.#break();
     const tooMany = this.#traffic.bytes[direction] - afterBytes;
     if (tooMany <= 0) return void to.write(data);
-    to.write(data.subarray(0, Math.max(0, data.length - tooMany)), () => this.hangUp());
+    to.write(data.subarray(0, Math.max(0, data.length - tooMany)), () => this.#break());
+  }
+
+  #break(): void {
+    if (this.cut?.freezes === true) this.#frozen = true;
+    else this.hangUp();
   }
 }
 
