@@ -42,7 +42,7 @@ const TAKING = `
 take() { ln -s "$I" "$1" 2>/dev/null && return; w=$(target "$1"); gone "$w" "$1" || return 1; case $1 in *xxx) return 1;; esac
 take "$1x" || return 1; [ "$(target "$1")" != "$w" ] || rm -f "$1"; ln -s "$I" "$1" 2>/dev/null; s=$?; rm -f "$1x"; return $s; }
 hold() { n=0; until take ${LOCK}; do
-if [ ! -L ${LOCK} ]; then e=$(ln -s "$I" ${LOCK} 2>&1) && return; [ -L ${LOCK} ] || { say refused; printf %s "$e"; return 1; }; fi
+if [ ! -L ${LOCK} ]; then e=$(ln -s "$I" ${LOCK} 2>&1) && return; case $e in *exists*) ;; *) say refused; printf %s "$e"; return 1;; esac; fi
 w=$(target ${LOCK}); [ $n -lt ${ROUNDS} ] || { say busy "$w"; return 1; }; n=$((n+1)); say waiting "$w"; sleep 1; done; }
 `;
 

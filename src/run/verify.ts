@@ -56,8 +56,16 @@ export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial
     go: async () => {
       open();
       // A server has no patience with those who do not log in (LoginGraceTime), and changes may take long.
-      const entered = await (lost ? dial() : session);
-      return overShell ? shellOf(entered) : transfers(entered);
+      const proof = async (entered: Promise<Session>): Promise<string | undefined> =>
+        overShell ? shellOf(await entered) : transfers(await entered);
+      if (lost) return proof(dial());
+      try {
+        return await proof(session);
+      } catch (error) {
+        // It may have been started again in the meantime.
+        if (!isBroken(error)) throw error;
+        return proof(dial());
+      }
     },
     cancel: () => giveUp.abort(),
   };
@@ -72,6 +80,13 @@ async function transfers(session: Session): Promise<undefined> {
   } finally {
     session.close();
   }
+}
+
+/** A server that offers nothing did not answer: the connection broke while the key was on its way. */
+function isBroken(error: unknown): boolean {
+  const problem = problemOf(error);
+  if (problem.code === 'password-not-offered') return problem.offers.length === 0;
+  return problem.code === 'hung-up' || problem.code === 'connection-lost';
 }
 
 async function shellOf(session: Session): Promise<string> {

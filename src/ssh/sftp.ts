@@ -60,9 +60,11 @@ class SharedSftp extends SftpClient implements Sftp {
   }
 }
 
-/** How many pieces may be on their way at once, and their size in bytes; every server takes such. */
+/** How many pieces may be on their way at once. */
 const PENDING = 64;
-const PIECE = 32 * 1024;
+
+/** Their size in bytes. Of more than 31,952, ssh2 would send the rest only after an answer, behind later pieces. */
+const PIECE = 30 * 1024;
 
 function* pieces(chunk: Buffer): Generator<Buffer> {
   for (let at = 0; at < chunk.length; at += PIECE) yield chunk.subarray(at, at + PIECE);

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { Cut, Traffic } from '../support/proxy.ts';
 import { inside, sentenceOf, type Inside, type Scene, type Standing } from '../support/inside.ts';
@@ -61,11 +59,7 @@ function allOldOrNew(scene: Inside, before: Standing, after: Standing): void {
   }
   for (const name of Object.keys(old)) expect(now.tree[name], name).toBeDefined();
   expect([before.shell, after.shell]).toContain(now.shell);
-  expect(keys(scene).startsWith(KEYS)).toBe(true);
-}
-
-function keys({ server }: Inside): string {
-  return readFileSync(join(server.sandbox.home, '.ssh/authorized_keys'), 'latin1');
+  expect(scene.read('.ssh/authorized_keys')?.startsWith(KEYS)).toBe(true);
 }
 
 async function survives(cut: Cut, undoing: boolean): Promise<void> {

@@ -66,6 +66,7 @@ export interface DrivenOptions extends Partial<SandboxOptions> {
 export class DrivenServer extends EmbeddedServer {
   readonly faults: Faults;
   readonly password: string;
+  readonly hostKey: HostKey;
   /** Every command that was run, in order. */
   readonly commands: string[] = [];
 
@@ -78,6 +79,7 @@ export class DrivenServer extends EmbeddedServer {
     banner?: string,
   ) {
     super(sandbox, hostKey, banner);
+    this.hostKey = hostKey;
     this.faults = faults;
     this.password = password;
   }

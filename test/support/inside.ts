@@ -1,5 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Event, Report } from '../../src/core/event.ts';
@@ -85,6 +92,20 @@ export class Inside {
     writeFileSync(join(home, name), content);
     chmodSync(join(home, name), mode);
     this.server.sandbox.own(join(home, name));
+  }
+
+  /** Reads a file of the account's home; undefined where there is none. */
+  read(name: string): string | undefined {
+    const file = join(this.server.sandbox.home, name);
+    return existsSync(file) ? readFileSync(file, 'latin1') : undefined;
+  }
+
+  /** Changes one byte of a file of the account's home. */
+  spoil(name: string): void {
+    const path = join(this.server.sandbox.home, name);
+    const bytes = readFileSync(path);
+    bytes[0]! ^= 1;
+    writeFileSync(path, bytes);
   }
 
   /** A program that the account finds before that of the system. */
@@ -243,7 +264,10 @@ function plain(value: unknown): string {
   });
 }
 
-/** The problem's sentence; what a person reads of it. */
-export function sentenceOf({ problem }: Ended): string {
-  return problem === undefined ? '' : explain(problem).sentence;
+/** What a person reads of what went wrong: with the account, or with its steps. */
+export function sentenceOf({ problem, report }: Pick<Ended, 'problem' | 'report'>): string {
+  const failed = report?.steps.filter(({ status }) => status === 'failed') ?? [];
+  const sentences = failed.map(({ reason }) => reason);
+  if (problem !== undefined) sentences.unshift(explain(problem).sentence);
+  return sentences.join('\n');
 }

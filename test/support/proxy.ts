@@ -84,6 +84,11 @@ export class Proxy {
     await closed;
   }
 
+  /** What comes from here on passes again. */
+  thaw(): void {
+    this.#frozen = false;
+  }
+
   /** Breaks every connection. */
   hangUp(): void {
     for (const socket of this.#sockets) socket.destroy();

@@ -49,6 +49,15 @@ export class Visit {
     });
   }
 
+  /** Runs `prep undo --yes DESTINATION` with the password. */
+  undo(args: readonly string[] = []): Promise<PrepRun> {
+    return runPrep(['undo', '--yes', ...args, this.destination], {
+      laptop: this.laptop,
+      accounts: [this.account],
+      env: { PREP_PASSWORD: this.account.password },
+    });
+  }
+
   /** Runs prep at a terminal, and types. */
   typing(args: readonly string[], ...answers: readonly Answer[]): Promise<PrepRun> {
     return this.prep(args, { pty: true, answers, timeout: 25_000 });

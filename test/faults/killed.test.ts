@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { describeSshd } from '../support/describe-sshd.ts';
+import { inside, sentenceOf, type Inside } from '../support/inside.ts';
+import { soak } from '../support/soak.ts';
+import { useSshd, type Visit } from '../support/stage.ts';
+import { seeded } from '../support/seeded.ts';
+
+const KILLS = soak ? 300 : 5;
+const PATIENCE = KILLS * 20_000;
+const KEYS = '# mine\n';
+const NAMES = Array.from({ length: 12 }, (_, index) => `.many/file-${index}`);
+const NEW = 'new content\n'.repeat(100);
+
+const random = seeded();
+let tried = 0;
+afterAll(() =>
+  console.log(`kills tried: ${tried} (PREP_SEED=${random.seed} tries the same again)`),
+);
+
+function keptWhole(read: (name: string) => string | undefined): void {
+  for (const name of NAMES) expect(['old', NEW, undefined], name).toContain(read(name));
+}
+
+test(
+  'a server that loses power at any moment keeps each path whole; the next run does the rest at once',
+  async () => {
+    for (let kill = 0; kill < KILLS; kill++) {
+      const scene = await inside({
+        theirs: {
+          '.ssh/authorized_keys': { content: KEYS, mode: 0o600 },
+          ...Object.fromEntries(NAMES.slice(0, 7).map((name) => [name, 'old'])),
+        },
+        dotfiles: Object.fromEntries(NAMES.map((name) => [name, NEW])),
+      });
+      try {
+        await losesPower(scene, random.below(900));
+        tried++;
+      } finally {
+        await scene.remove();
+      }
+    }
+  },
+  PATIENCE,
+);
+
+async function losesPower(scene: Inside, delay: number): Promise<void> {
+  let struck = false;
+  const strike = async (): Promise<void> => {
+    await sleep(delay);
+    scene.server.hangUp();
+    scene.killAll();
+    struck = true;
+  };
+  let striking: Promise<void> | undefined;
+  await scene.prepare({
+    onEvent: ({ type }) => void (type === 'applying' && (striking = strike())),
+  });
+  await striking;
+  expect(struck).toBe(true);
+  keptWhole((name) => scene.read(name));
+  expect(scene.read('.ssh/authorized_keys')?.startsWith(KEYS)).toBe(true);
+  const begun = Date.now();
+  const again = await scene.prepare();
+  expect(again.problem, sentenceOf(again)).toBeUndefined();
+  // Nobody waits for a dead run.
+  expect(again.events.filter(({ type }) => type === 'notice')).toEqual([]);
+  expect(Date.now() - begun).toBeLessThan(20_000);
+  for (const name of NAMES) expect(scene.read(name)).toBe(NEW);
+  await scene.quiet();
+  if (again.report?.status === 'changed') expect(scene.leftovers()).toEqual([]);
+  const undone = await scene.undo();
+  expect(undone.problem, sentenceOf(undone)).toBeUndefined();
+  expect(scene.read('.ssh/authorized_keys')?.startsWith(KEYS)).toBe(true);
+}
+
+describeSshd('prep killed at any moment', () => {
+  const stage = useSshd();
+
+  test(
+    'leaves each path whole; the next run does the rest, and undo still works',
+    async () => {
+      for (let kill = 0; kill < KILLS; kill++) {
+        const visit = stage.visit();
+        for (const name of NAMES) visit.laptop.write(`set/${name}`, NEW);
+        for (const name of NAMES.slice(0, 7)) visit.account.write(name, 'old');
+        visit.account.write('.ssh/', { mode: 0o700 });
+        visit.account.write('.ssh/authorized_keys', { content: KEYS, mode: 0o600 });
+        const flags = ['--dotfiles', visit.laptop.path('set'), '--yes'];
+        await killed(visit, flags, 300 + random.below(1500));
+        tried++;
+        const old = visit.account.tree();
+        keptWhole((name) => (old[name] === undefined ? undefined : visit.account.read(name)));
+        expect(visit.authorizedKeys.startsWith(KEYS)).toBe(true);
+
+        const rest = await visit.prep(flags, { password: true });
+        expect(rest.status, rest.stderr).toBe(0);
+        for (const name of NAMES) expect(visit.account.read(name)).toBe(NEW);
+        const left = Object.keys(visit.account.tree()).filter((name) =>
+          /\.prep-|\/sent-|\/lock/.test(name),
+        );
+        expect(left).toEqual([]);
+        const undone = await visit.undo();
+        expect(undone.status, undone.stderr).toBe(0);
+        expect(visit.authorizedKeys.startsWith(KEYS)).toBe(true);
+      }
+    },
+    PATIENCE,
+  );
+});
+
+/** Runs prep and kills it after so many milliseconds, without a chance to say goodbye. */
+async function killed(visit: Visit, flags: readonly string[], delay: number): Promise<void> {
+  const { laptop, account } = visit;
+  const command = [resolve('dist/main.js'), ...flags, visit.destination];
+  const env = laptop.env({ PREP_PASSWORD: account.password });
+  const child = spawn(process.execPath, command, { env, stdio: 'ignore' });
+  const ended = new Promise((done) => child.on('close', done));
+  await sleep(delay);
+  child.kill('SIGKILL');
+  await ended;
+}
