@@ -36,20 +36,18 @@ class SharedSftp extends SftpClient implements Sftp {
     let failure: unknown;
     let position = from;
     try {
-      for await (const chunk of source) {
-        for (const piece of pieces(chunk as Buffer)) {
-          const at = position;
-          position += piece.length;
-          const write = answered<void>((done) =>
-            sftp.write(file, piece, 0, piece.length, at, (error) => done(error)),
-          );
-          const settled = write
-            .catch((error: unknown) => (failure ??= error))
-            .finally(() => pending.delete(settled));
-          pending.add(settled);
-          if (pending.size >= PENDING) await Promise.race(pending);
-          if (failure !== undefined) throw failure;
-        }
+      for await (const piece of pieces(source)) {
+        const at = position;
+        position += piece.length;
+        const write = answered<void>((done) =>
+          sftp.write(file, piece, 0, piece.length, at, (error) => done(error)),
+        );
+        const settled = write
+          .catch((error: unknown) => (failure ??= error))
+          .finally(() => pending.delete(settled));
+        pending.add(settled);
+        if (pending.size >= PENDING) await Promise.race(pending);
+        if (failure !== undefined) throw failure;
       }
       await Promise.all(pending);
       if (failure !== undefined) throw failure;
@@ -66,8 +64,11 @@ const PENDING = 64;
 /** Their size in bytes. Of more than 31,952, ssh2 would send the rest only after an answer, behind later pieces. */
 const PIECE = 30 * 1024;
 
-function* pieces(chunk: Buffer): Generator<Buffer> {
-  for (let at = 0; at < chunk.length; at += PIECE) yield chunk.subarray(at, at + PIECE);
+async function* pieces(source: Readable): AsyncGenerator<Buffer> {
+  for await (const data of source) {
+    const chunk = data as Buffer;
+    for (let at = 0; at < chunk.length; at += PIECE) yield chunk.subarray(at, at + PIECE);
+  }
 }
 
 /** A promise for what ssh2 gives to a callback. */

@@ -248,7 +248,7 @@ describe('the next run that changes something sweeps', () => {
     }
   };
   const seen = (): string[] =>
-    (readdirSync(home, { recursive: true, encoding: 'utf8' }) as string[]).filter((name) =>
+    readdirSync(home, { recursive: true, encoding: 'utf8' }).filter((name) =>
       /prep-\d|sent-|owner|beside/.test(name),
     );
 

@@ -105,7 +105,7 @@ describe('what is edited between the preview and the yes', () => {
     expect(scene.read('.ssh/authorized_keys')).toMatch(/^# mine\n# another\nssh-ed25519 /);
   });
 
-  test('into what prep wants is nothing to do', async () => {
+  test('so that something stands where there was nothing is left alone too', async () => {
     const { report } = await scene.prepare(editing(() => scene.write('.zlogin', '')));
     expect(report?.status).toBe('failed');
     expect(scene.read('.zlogin')).toBe('');
@@ -179,7 +179,7 @@ test('names that are shell syntax, and contents that are escape sequences, do no
     '*',
   ];
   for (const name of names) scene.laptop.write(`set/${name}`, `\x1b]0;title\x07 ${name}`);
-  for (const name of names) scene.write(`${name}`, '\x1b[2J\x1b]52;c;cGFzdGU=\x07');
+  for (const name of names) scene.write(name, '\x1b[2J\x1b]52;c;cGFzdGU=\x07');
   writeFileSync(join(scene.server.sandbox.home, '.ssh', '\x1b[H'), '');
   const { report, ...rest } = await scene.prepare();
   expect(report, sentenceOf(rest)).toMatchObject({ status: 'changed', verified: true });

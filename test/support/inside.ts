@@ -18,7 +18,7 @@ import { makeHostKey } from '../../src/demo/embedded-server.ts';
 import { gather, prepare, type Preparation } from '../../src/run/prepare.ts';
 import { undo } from '../../src/run/undo.ts';
 import type { World } from '../../src/run/world.ts';
-import type { Settings } from '../../src/ssh/settings.ts';
+import { resolveSettings, type Settings } from '../../src/ssh/settings.ts';
 import { steps } from '../../steps/index.ts';
 import { startDriven, type DrivenServer } from './driven-server.ts';
 import { Laptop } from './laptop.ts';
@@ -69,7 +69,7 @@ export class Inside {
   /** Prepares the account, like `prep --yes`; its password has leaked nowhere afterwards. */
   prepare(manner: Manner = {}): Promise<Ended> {
     return this.#run(manner, async (world) => {
-      this.#prepared ??= await gather(world);
+      this.#prepared ??= await gather(world, [DESTINATION]);
       return prepare(world, DESTINATION, this.#prepared);
     });
   }
@@ -178,7 +178,7 @@ export class Inside {
       attended: false,
       password,
       observe,
-      settings: () => Promise.resolve(this.#settings()),
+      settings: () => this.#settings(),
       hopSettings: () => Promise.reject(new Error('there are no hops')),
       home: this.laptop.home,
       packageDotfiles: '/nonexistent',
@@ -198,20 +198,10 @@ export class Inside {
     assertNoSecret(this.server.password, { printed, folders });
   }
 
-  #settings(): Settings {
-    return {
-      destination: DESTINATION,
-      label: 'demo@web1',
-      user: this.server.sandbox.user,
-      address: this.server.host,
-      port: this.proxy.port,
-      hostKeyPolicy: 'strict',
-      knownHosts: [this.laptop.path('.ssh/known_hosts')],
-      hashKnownHosts: false,
-      jump: [],
-      identityFiles: [],
-      connectTimeout: 10_000,
-    };
+  async #settings(): Promise<Settings> {
+    const { port } = this.proxy;
+    const knownHosts = [this.laptop.path('.ssh/known_hosts')];
+    return { ...(await usual), user: this.server.sandbox.user, port, knownHosts };
   }
 }
 
@@ -226,7 +216,14 @@ function environment(pid: string): string {
 
 type Work = (world: World) => Promise<Report>;
 
-const DESTINATION = { user: 'demo', host: 'web1' };
+const DESTINATION = { user: 'demo', host: '127.0.0.1' };
+
+/** What every destination is reached with. */
+const usual = resolveSettings(
+  DESTINATION,
+  { hostKey: 'strict', sshConfig: 'none' },
+  '/nonexistent',
+);
 const OWN_RECORDS = /^\.local\/(state\/(prep\/.*)?)?$/;
 const LEFTOVER = /\.prep-|\/(sent-[^/]*|beside|start|owner)$|\/prep\/lock/;
 

@@ -1,0 +1,113 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { describeSshd } from '../support/describe-sshd.ts';
+import { accountOf, useSshd, type Visit } from '../support/stage.ts';
+
+const KEYS = '# mine\n';
+
+/** Whether files can be made append-only and immutable here. */
+function canChattr(): boolean {
+  const folder = mkdtempSync(join('/home', 'prep-chattr-'));
+  const file = join(folder, 'f');
+  writeFileSync(file, '');
+  const able = spawnSync('chattr', ['+i', file]).status === 0;
+  spawnSync('chattr', ['-i', file]);
+  rmSync(folder, { recursive: true });
+  return able;
+}
+
+describeSshd('an account whose authorized_keys or ~/.ssh', () => {
+  const stage = useSshd();
+  let visit: Visit;
+  beforeEach(() => {
+    visit = stage.visit();
+    visit.laptop.write('.zshrc', 'yours\n');
+  });
+  const reasonOf = async (step: string): Promise<string> => {
+    const run = await visit.prep(['--json', '--yes', '--skip', 'login-shell'], { password: true });
+    expect(run.stderr).not.toMatch(/^ +at /m);
+    expect(Object.keys(visit.account.tree()).filter((name) => /\.prep-|sent-/.test(name))).toEqual(
+      [],
+    );
+    return accountOf(run).steps.find(({ name }) => name === step)?.reason ?? '';
+  };
+  const keys = (link?: string): void => {
+    visit.account.write('.ssh/', { mode: 0o700 });
+    if (link === undefined)
+      visit.account.write('.ssh/authorized_keys', { content: KEYS, mode: 0o600 });
+    else visit.account.write('.ssh/authorized_keys', { link });
+  };
+
+  test("is root's is named with its owner, and the rest is done", async () => {
+    keys();
+    chownSync(join(visit.account.home, '.ssh/authorized_keys'), 0, 0);
+    expect(await reasonOf('authorized-keys')).toMatch(/authorized_keys/);
+    expect(visit.authorizedKeys).toBe(KEYS);
+    expect(visit.account.read('.zshrc')).toBe('yours\n');
+  });
+
+  test('leads nowhere: the key is written where it leads, or the link is named', async () => {
+    keys('nowhere');
+    const reason = await reasonOf('authorized-keys');
+    const made = visit.account.tree()['.ssh/nowhere'] !== undefined;
+    if (made) expect(visit.account.read('.ssh/nowhere')).toContain(visit.keyLine);
+    else expect(reason).toMatch(/authorized_keys|nowhere/);
+    expect(visit.account.tree()['.ssh/authorized_keys']?.type).toBe('symlink');
+  });
+
+  test('is a link to nowhere as ~/.ssh is named, and stays', async () => {
+    visit.account.write('.ssh', { link: 'nowhere' });
+    await reasonOf('ssh-dir');
+    expect(visit.account.tree()['.ssh']).toMatchObject({ type: 'symlink', target: 'nowhere' });
+    expect(visit.account.read('.zshrc')).toBe('yours\n');
+  });
+
+  test.skipIf(!canChattr()).each(['+a', '+i'])(
+    'has the attribute %s is left as it is',
+    async (how) => {
+      keys();
+      const file = join(visit.account.home, '.ssh/authorized_keys');
+      execFileSync('chattr', [how, file]);
+      stage.later(() => execFileSync('chattr', [how.replace('+', '-'), file]));
+      expect(await reasonOf('authorized-keys')).toMatch(/authorized_keys may not be written/);
+      expect(visit.authorizedKeys).toBe(KEYS);
+      expect(visit.account.read('.zshrc')).toBe('yours\n');
+    },
+  );
+});
+
+describeSshd('an account with', () => {
+  const stage = useSshd();
+
+  test.each(['000', '077'])('umask %s gets the same modes', async (umask) => {
+    const visit = stage.visit();
+    visit.account.write('.bashrc', `umask ${umask}\n`);
+    visit.account.write('.zshenv', `umask ${umask}\n`);
+    visit.laptop.write('.zshrc', 'yours\n');
+    const run = await visit.prep(['--yes'], { password: true });
+    expect(run.status, run.stderr).toBe(0);
+    const tree = visit.account.tree();
+    const modes = ['.ssh', '.ssh/authorized_keys', '.zshrc', '.local/state/prep'].map(
+      (name) => tree[name]?.mode,
+    );
+    expect(modes).toEqual(['0700', '0600', '0644', '0700']);
+  });
+
+  describe.each(['with blank', "it's", '$(touch TOUCHED)', 'a"b'])('a home called %j', (name) => {
+    test('is prepared, and taken back', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'prep-homes-'));
+      execFileSync('chmod', ['755', folder]);
+      stage.later(() => rmSync(folder, { recursive: true, force: true }));
+      const visit = stage.visit({ account: { home: join(folder, name) } });
+      const run = await visit.prep(['--yes'], { password: true });
+      expect(run.status, run.stderr).toBe(0);
+      expect(visit.account.passwdShell()).toMatch(/zsh$/);
+      expect(visit.account.tree()['TOUCHED']).toBeUndefined();
+      const undone = await visit.undo();
+      expect(undone.status, undone.stderr).toBe(0);
+    });
+  });
+});
