@@ -169,6 +169,8 @@ export class Inside {
         identities: [],
         shell: 'zsh',
         dryRun: false,
+        yes: true,
+        shellFallback: false,
         verify: true,
         hostKey: 'strict',
         ...(this.#dotfiles !== undefined && { dotfiles: this.#dotfiles }),
