@@ -68,7 +68,13 @@ export type Event =
       readonly steps: readonly StepReport[];
     }
   /** The trial login: the account lets the key in, and this is the login shell it gets; none where it lets in SFTP alone. */
-  | { readonly type: 'verified'; readonly destination: Destination; readonly loginShell?: string }
+  | {
+      readonly type: 'verified';
+      readonly destination: Destination;
+      readonly loginShell?: string;
+      /** Whether the server wanted the password besides the key, which it was given. */
+      readonly withPassword?: boolean;
+    }
   | { readonly type: 'problem'; readonly destination: Destination; readonly problem: Problem }
   | { readonly type: 'report'; readonly report: Report }
   /** The last event of all. */

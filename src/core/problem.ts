@@ -23,8 +23,15 @@ export type Problem =
   | { code: 'cannot-connect'; host: string; port: number; cause: string }
   | { code: 'no-answer'; host: string; port: number; seconds: number }
   | { code: 'not-ssh'; host: string; port: number; said: string }
-  /** `setting`: the keyword of ssh_config that leaves less to choose from. */
-  | { code: 'no-common-algorithm'; what: string; cause: string; setting?: string }
+  | {
+      code: 'no-common-algorithm';
+      what: string;
+      /** What the server offers instead. */
+      offers: readonly string[];
+      /** The keyword of ssh_config that would allow one of them; `limits` where it is there and leaves less. */
+      setting?: string;
+      limits: boolean;
+    }
   | { code: 'algorithms-unsupported'; setting: string; known: readonly string[] }
   | { code: 'host-key-unknown'; host: string; keyType: string; fingerprint: string; file: string }
   | { code: 'host-key-declined'; host: string }
@@ -40,7 +47,16 @@ export type Problem =
   | { code: 'jump-host'; hop: string; problem: Problem }
   // logging in
   | { code: 'wrong-password'; tries: number }
-  | { code: 'password-not-offered'; offers: readonly string[]; keyTried: boolean }
+  | {
+      code: 'password-not-offered';
+      offers: readonly string[];
+      /** The methods that were accepted as factors before. */
+      accepted: readonly string[];
+      /** Fingerprints of the keys that were tried. */
+      keys: readonly string[];
+    }
+  | { code: 'answers-refused'; tries: number }
+  | { code: 'login-cut-off'; said: string }
   | { code: 'login-ruled-out'; methods: readonly string[]; keyTried: boolean }
   | { code: 'password-expired' }
   | { code: 'new-password-refused'; said: string }
@@ -62,6 +78,7 @@ export type Problem =
   // afterwards
   | { code: 'not-as-predicted'; paths: readonly string[] }
   | { code: 'key-refused'; because: string }
+  | { code: 'key-not-enough'; wants: string }
   | { code: 'unexpected'; cause: string };
 
 /** A problem on its way to the person; the library's error that showed it is kept as `cause`. */
@@ -163,12 +180,7 @@ function words(p: Problem): Words {
         'check the port (-p)',
       ];
     case 'no-common-algorithm':
-      return [
-        `the server and prep have no ${p.what} in common (${printable(p.cause)})`,
-        p.setting === undefined
-          ? 'have its SSH server updated, or allow a newer algorithm there'
-          : `allow more in ${p.setting} of ssh_config, or have its SSH server updated`,
-      ];
+      return nothingInCommon(p);
     case 'algorithms-unsupported':
       return [
         `ssh_config's ${p.setting} leaves nothing that prep supports`,
@@ -207,12 +219,19 @@ function words(p: Problem): Words {
     case 'wrong-password':
       return [
         `the password was refused ${p.tries === 1 ? 'once' : `${p.tries} times`}`,
-        'check the user name and the password, and whether the account is locked or its password login disabled',
+        'check the user name and the password, and whether the account is locked or expired or its password login disabled',
       ];
     case 'password-not-offered':
+      return notOffered(p);
+    case 'answers-refused':
       return [
-        `the server takes no password (it offers ${p.offers.map(printable).join(', ') || 'nothing'})${p.keyTried ? ' and refused the key' : ''}`,
-        'name a key that it knows with -i, or have password login allowed there',
+        `the answers to its questions were refused ${p.tries} times`,
+        'check the code and the clock of what makes it, and the password if one was given beforehand',
+      ];
+    case 'login-cut-off':
+      return [
+        `the server hung up instead of answering the login${p.said === '' ? '' : ` (it said "${printable(p.said)}")`}`,
+        'ask its administrator whether the account is expired or locked or may not log in from here',
       ];
     case 'login-ruled-out':
       return [
@@ -310,12 +329,56 @@ function words(p: Problem): Words {
       ];
     case 'key-refused':
       return ['the server does not accept the key', printable(p.because)];
+    case 'key-not-enough':
+      return [
+        `the server takes the key, and wants more besides (${printable(p.wants)}), which the trial login cannot give`,
+        'log in once with ssh to see the rest',
+      ];
     case 'unexpected':
       return [
         `something unexpected happened (${printable(p.cause)})`,
         'run prep again with DEBUG=1 and report what it prints',
       ];
   }
+}
+
+function nothingInCommon(p: Problem & { code: 'no-common-algorithm' }): Words {
+  const offers = p.offers.map(printable);
+  const only = offers.length === 0 ? '' : ` (it offers only ${offers.join(', ')})`;
+  const cause = `the server and prep have no ${p.what} in common${only}`;
+  const [oldest] = offers.slice(-1);
+  if (p.setting === undefined || oldest === undefined)
+    return [cause, 'have its SSH server updated'];
+  if (p.limits)
+    return [cause, `allow more in ${p.setting} of ssh_config, or have its SSH server updated`];
+  return [
+    cause,
+    `have its SSH server updated, or allow the old one in ~/.ssh/config (${p.setting} +${oldest}), with --transport openssh where prep has none such`,
+  ];
+}
+
+/** What the server wants and nobody here has. */
+function notOffered(p: Problem & { code: 'password-not-offered' }): Words {
+  const offers = p.offers.map(printable).join(', ') || 'nothing';
+  const taken = p.accepted.map((method) => (method === 'publickey' ? 'the key' : 'the password'));
+  const first = taken.length === 0 ? '' : `the server takes ${taken.join(' and ')}, and `;
+  const known =
+    p.keys.length === 0
+      ? 'there is none to offer'
+      : `does not know ${p.keys.map(printable).join(', ')}`;
+  if (p.offers.length > 0 && p.offers.every((method) => method === 'publickey')) {
+    return [
+      `${first}${first === '' ? 'the server lets nobody in without a key' : 'wants a key besides'}, and ${known}`,
+      'ask its administrator to add your public key to the account, or name a key that it knows with -i',
+    ];
+  }
+  if (first !== '') {
+    return [`${first}wants more (${offers})`, 'ask its administrator how to log in there'];
+  }
+  return [
+    `the server takes no password (it offers ${offers})${p.keys.length > 0 ? ' and refused the key' : ''}`,
+    'name a key that it knows with -i, or have password login allowed there',
+  ];
 }
 
 function shellWord(text: string): string {

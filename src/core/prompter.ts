@@ -35,8 +35,8 @@ export interface Prompter {
   ): Promise<boolean>;
   /** Whether to trust an unknown host key. `--yes` never answers this one. */
   hostKey(question: HostKeyQuestion): Promise<boolean>;
-  /** A question of the server's own, passed on with its own text; hidden unless `echo`. */
-  answer(message: string, echo: boolean): Promise<Secret>;
+  /** A question of the server's own, passed on with its own text; hidden unless `echo`. An aborted signal withdraws it. */
+  answer(message: string, echo: boolean, signal?: AbortSignal): Promise<Secret>;
   /** One of several; `safe` is what `--yes` answers. */
   choose<T>(choice: Choice<T>, safe?: T): Promise<T>;
 }

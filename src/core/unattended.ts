@@ -46,7 +46,7 @@ function bound(prompter: Prompter): Prompter {
     newPassword: (message, options) => prompter.newPassword(message, options),
     confirm: (message, options) => prompter.confirm(message, options),
     hostKey: (question) => prompter.hostKey(question),
-    answer: (message, echo) => prompter.answer(message, echo),
+    answer: (message, echo, signal) => prompter.answer(message, echo, signal),
     choose: (choice, safe) => prompter.choose(choice, safe),
   };
 }

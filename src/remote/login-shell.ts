@@ -1,6 +1,6 @@
 import type { LoginShellChange } from '../core/plan.ts';
 import { printable } from '../core/printable.ts';
-import type { Problem } from '../core/problem.ts';
+import { problemOf, type Problem } from '../core/problem.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Session } from '../ssh/session.ts';
 import { shellCommand } from './change-script.ts';
@@ -74,7 +74,16 @@ export async function changeOnTerminal(
   }
   const chsh = new Chsh(change, password);
   const pty = { term: 'dumb', columns: 80, rows: 24 };
-  const channel = await session.exec(`env LC_ALL=C ${shellCommand(change)}`, pty);
+  let channel;
+  try {
+    channel = await session.exec(`env LC_ALL=C ${shellCommand(change)}`, pty);
+  } catch (error) {
+    const problem = problemOf(error);
+    if (problem.code !== 'no-shell') throw error;
+    // PermitTTY, MaxSessions.
+    const said = `it wants a terminal, which the server does not give: ${problem.said}`;
+    return { code: 'chsh-refused', tool: change.by, said };
+  }
   let said = '';
   const timer = setTimeout(() => channel.close(), PATIENCE);
   channel.stderr.resume();

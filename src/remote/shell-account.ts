@@ -148,7 +148,7 @@ export class ShellAccount implements Account {
     const answer = await this.#conversation.run(sendingScript(run, files));
     const there = new Map(answer.all('have').map(({ name }) => readHave(name)));
     const rest = files.map((file) => ({ ...file, there: there.get(file.number) }));
-    return sendFiles(this.#session, rest, onProgress);
+    return sendFiles(this.#session, this.#conversation, rest, onProgress);
   }
 }
 

@@ -9,6 +9,23 @@ export function quote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/**
+ * One word of POSIX shell of which `printf` makes these bytes (latin1 text), NUL included. It begins with
+ * nothing that looks like an option, and no digit follows an escape, for ksh93 would count it in.
+ */
+export function printfFormat(text: string): string {
+  const format = text
+    .replaceAll('\\', '\\\\')
+    .replaceAll('%', '%%')
+    // oxlint-disable-next-line no-control-regex -- NUL is what this is for
+    .replace(/^-|\0[0-7]*/g, (run) => Array.from(run, octal).join(''));
+  return `'${format.replaceAll("'", `'\\''`)}'`;
+}
+
+function octal(character: string): string {
+  return `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`;
+}
+
 /** A path as a shell word that no command takes for an option, read from the home directory. */
 export function pathWord(path: RemotePath): string {
   return quote(path.startsWith('/') ? path : `./${path}`);
@@ -30,7 +47,7 @@ export function escapedForAnyShell(script: string): string {
   return script.replace(
     // oxlint-disable-next-line no-control-regex -- exactly those must go
     /['\\!\u0000-\u001f\u007f-\u00ff]/g,
-    (character) => `\\0${character.charCodeAt(0).toString(8).padStart(3, '0')}`,
+    (character) => octal(character).replace('\\', '\\0'),
   );
 }
 

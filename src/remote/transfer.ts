@@ -4,10 +4,11 @@ import { pipeline } from 'node:stream/promises';
 import { Cksum } from '../core/cksum.ts';
 import type { Content } from '../core/facts.ts';
 import { printable, printablePath } from '../core/printable.ts';
-import { PrepError, type Problem } from '../core/problem.ts';
+import { PrepError, problemOf, type Problem } from '../core/problem.ts';
 import type { RemotePath } from '../core/remote-path.ts';
 import type { Session } from '../ssh/session.ts';
-import { pathWord } from './shell-text.ts';
+import type { Conversation } from './conversation.ts';
+import { pathWord, printfFormat } from './shell-text.ts';
 
 /** One content on its way to the server. */
 export interface Sending {
@@ -25,24 +26,33 @@ export interface Sending {
 type OnProgress = ((path: RemotePath, sent: number, total: number) => void) | undefined;
 
 /**
- * Sends large and binary contents: by SFTP, and where the account has none raw into `cat` on a channel of
- * its own. What arrives is checked by the script that puts it into place; what did not get there, and why,
- * is given.
+ * Sends large and binary contents: by SFTP, where the account has none raw into `cat` on a channel of its
+ * own, and where the server allows no further channel (MaxSessions) piece by piece through the conversation.
+ * What arrives is checked by the script that puts it into place; what did not get there, and why, is given.
  * @throws PrepError `connection-lost`
  */
 export async function sendFiles(
   session: Session,
+  conversation: Conversation,
   files: readonly Sending[],
   onProgress: OnProgress,
 ): Promise<ReadonlyMap<RemotePath, Problem>> {
   const unsent = new Map<RemotePath, Problem>();
   const sftp = await session.sftp();
+  let refused = false;
   const send = async (file: Sending): Promise<void> => {
     const from = await beginning(file);
-    const source = counted(file, from, onProgress);
+    const source = (): Readable => counted(file, from, onProgress);
+    const inPieces = (): Promise<void> => sendInPieces(conversation, file, source(), from);
     try {
-      if (sftp === undefined) await sendThroughCat(session, file, source, from);
-      else await sftp.write(source, file.to, from);
+      if (sftp !== undefined) await sftp.write(source(), file.to, from);
+      else if (refused) await inPieces();
+      else
+        await sendThroughCat(session, file, source, from).catch((error: unknown) => {
+          if (problemOf(error).code !== 'no-shell') throw error;
+          refused = true;
+          return inPieces();
+        });
     } catch (error) {
       unsent.set(file.path, whyNot(file.path, error));
       // Half a file may be what fills the disk.
@@ -76,10 +86,6 @@ async function beginning({ content, there }: Sending): Promise<number> {
 
 /** @throws PrepError where the connection broke */
 function whyNot(path: RemotePath, error: unknown): Problem {
-  if (error instanceof PrepError && error.problem.code === 'no-shell') {
-    // The server allows no further channel (MaxSessions).
-    return { code: 'write-failed', path: printablePath(path), said: error.problem.said };
-  }
   if (error instanceof PrepError && error.problem.code !== 'connection-lost') return error.problem;
   const text = error instanceof Error ? error.message : String(error);
   if (error instanceof PrepError || LOST.test(text)) {
@@ -114,17 +120,63 @@ function counted({ path, content }: Sending, from: number, onProgress: OnProgres
   return source.pipe(counter);
 }
 
+/** How many bytes one script carries, and one printf of it: ksh93 loses zeros where 4 KiB of them follow each other. */
+const PIECE = 256 * 1024;
+const WORD = 2 * 1024;
+
+/** The answer to each piece is waited for, so that no more than one is in memory. */
+async function sendInPieces(
+  conversation: Conversation,
+  { path, to }: Sending,
+  source: Readable,
+  from: number,
+): Promise<void> {
+  const file = pathWord(to);
+  const write = async (script: string): Promise<void> => {
+    // The shell's own printf may not say why it cannot write; cat(1) does.
+    const failing = `{ echo | cat >>${file}; } 2>&1`;
+    const answer = await conversation.run(
+      `if ${script} 2>/dev/null; then say sent; else say unsent; ${failing}; fi`,
+    );
+    const said = answer.all('unsent').at(-1)?.rest.trim().split('\n').at(-1);
+    if (said !== undefined) throw new PrepError({ code: 'write-failed', path, said });
+  };
+  if (from === 0) await write(`{ :; } >${file}`);
+  for await (const piece of inPieces(source)) {
+    const text = piece.toString('latin1');
+    const words: string[] = [];
+    for (let at = 0; at < text.length; at += WORD) {
+      words.push(`printf ${printfFormat(text.slice(at, at + WORD))}`);
+    }
+    await write(`{ ${words.join(' &&\n')}; } >>${file}`);
+  }
+}
+
+/** The same bytes in pieces of `PIECE`, the last one shorter. */
+async function* inPieces(source: Readable): AsyncGenerator<Buffer> {
+  let gathered: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    gathered.push(chunk);
+    size += chunk.length;
+    if (size < PIECE) continue;
+    yield Buffer.concat(gathered);
+    [gathered, size] = [[], 0];
+  }
+  if (size > 0) yield Buffer.concat(gathered);
+}
+
 async function sendThroughCat(
   session: Session,
   { to }: Sending,
-  source: Readable,
+  source: () => Readable,
   from: number,
 ): Promise<void> {
   const channel = await session.exec(`exec cat >${from === 0 ? '' : '>'}${pathWord(to)}`);
   let said = '';
   channel.stdout.resume();
   channel.stderr.on('data', (data: Buffer) => (said += data.toString('latin1')));
-  await pipeline(source, channel.stdin);
+  await pipeline(source(), channel.stdin);
   const exit = await channel.exit;
   if (exit.kind === 'status' && exit.status === 0) return;
   if (exit.kind === 'lost') {

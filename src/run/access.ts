@@ -1,7 +1,7 @@
 import { printable } from '../core/printable.ts';
 import { PrepError } from '../core/problem.ts';
 import type { Secret } from '../core/secret.ts';
-import type { Access } from '../ssh/authenticate.ts';
+import type { Access } from '../ssh/access.ts';
 import { passedOver } from '../ssh/beyond-ssh2.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { Password, type NewPassword } from '../ssh/password.ts';

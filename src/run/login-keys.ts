@@ -27,9 +27,13 @@ export async function keysToOffer(
   const own = first
     .map((key) => key.through(settings.agent))
     .filter((key) => chosen.includes(key.key.blob) || isAmong(settings, named, key));
-  return distinct([...own, ...named])
-    .filter(usable(settings))
-    .slice(0, Math.max(own.length, KEYS));
+  const all = distinct([...own, ...named]);
+  const fits = usable(settings);
+  for (const { key } of all.filter((one) => !fits(one))) {
+    const name = `key ${key.type} ${printable(key.comment)}`;
+    note(`${name}: not tried, its private half is not here or only OpenSSH may use it`);
+  }
+  return all.filter(fits).slice(0, Math.max(own.length, KEYS));
 }
 
 /** The keys to offer where none was chosen: those that ssh_config names for the host, else the newest of the user's own. */

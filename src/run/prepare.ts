@@ -1,7 +1,7 @@
 import type { Destination } from '../core/destination.ts';
 import type { Report } from '../core/event.ts';
 import { changesOf, invert, makePlan, readingsOf, type Desired, type Plan } from '../core/plan.ts';
-import { problemOf, type Problem } from '../core/problem.ts';
+import { explain, problemOf, type Problem } from '../core/problem.ts';
 import { readDotfiles } from '../local/dotfiles.ts';
 import { writeKeyPair } from '../local/key-pair.ts';
 import { chooseKeys, type ChosenKeys } from '../local/keys.ts';
@@ -158,15 +158,16 @@ async function proven(
     return reportOf(plan, done, 'not tried');
   }
   try {
-    const loginShell = await attempt.trial.go();
-    const { destination } = plan;
-    world.observe({
-      type: 'verified',
-      destination,
-      ...(loginShell !== undefined && { loginShell }),
-    });
-    return reportOf(plan, done, true, otherShell(done, loginShell));
+    const proof = await attempt.trial.go();
+    world.observe({ type: 'verified', destination: plan.destination, ...proof });
+    return reportOf(plan, done, true, otherShell(done, proof.loginShell));
   } catch (error) {
+    const problem = problemOf(error);
+    if (problem.code === 'key-not-enough') {
+      const text = explain(problem).sentence;
+      world.observe({ type: 'notice', destination: plan.destination, text });
+      return reportOf(plan, done, 'not tried');
+    }
     const trouble = await explainRefusal(error, reached, done, attempt.key);
     await putShellBack(world, reached, done);
     return reportOf(plan, done, false, trouble);

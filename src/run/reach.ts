@@ -2,13 +2,13 @@ import { stat } from 'node:fs/promises';
 import type { Destination } from '../core/destination.ts';
 import type { Facts, Reading } from '../core/facts.ts';
 import { printable } from '../core/printable.ts';
-import { explain, PrepError, problemOf } from '../core/problem.ts';
-import { changeExpired, isExpired } from '../ssh/expired-password.ts';
+import { explain, problemOf } from '../core/problem.ts';
+import { pastExpiry } from '../ssh/expired-password.ts';
 import type { Account } from '../remote/account.ts';
 import type { Holder } from '../remote/lock.ts';
 import { openAccount } from '../remote/open-account.ts';
 import { prepareProbe } from '../remote/shell-account.ts';
-import type { Access } from '../ssh/authenticate.ts';
+import type { Access } from '../ssh/access.ts';
 import { connect } from '../ssh/connect.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
@@ -63,61 +63,24 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
     const text = `another run of prep has been at work there since ${printable(since)}; waiting for it to end`;
     world.observe({ type: 'notice', destination, text });
   };
-  const entry = {
-    open: (session: Session) => openAccount(session, probe, opening, waiting),
-    password,
-    newPassword,
-    mayChange,
-  };
+  const open = (session: Session) => openAccount(session, probe, opening, waiting);
   try {
-    const entered = await enter(entry, master ?? (await logIn()), logIn);
+    const renewal = { password, ...(mayChange && { newPassword }), logIn };
+    const { session, result } = await pastExpiry(master ?? (await logIn()), open, renewal);
     const remember = async (): Promise<void> => {
       await way.remember();
       await rememberHostKey(world, destination, judge);
     };
-    return { settings, judge, password, ...entered, way, remember };
+    return { settings, judge, password, session, ...result, way, remember };
   } catch (error) {
     way.close();
     throw error;
   }
 }
 
-interface Entry {
-  readonly open: (session: Session) => Promise<{ account: Account; facts: Facts }>;
-  readonly password: Password;
-  readonly newPassword: NewPassword;
-  /** A dry run changes no password either. */
-  readonly mayChange: boolean;
-}
-
-/** Opens the account; where its password must be changed first, does that and logs in once more. */
-async function enter(
-  entry: Entry,
-  session: Session,
-  again: (() => Promise<Session>) | undefined,
-): Promise<Pick<Reached, 'session' | 'account' | 'facts'>> {
-  const { open, password, newPassword, mayChange } = entry;
-  try {
-    return { session, ...(await open(session)) };
-  } catch (error) {
-    try {
-      if (again === undefined || !isExpired(error)) throw error;
-      if (!mayChange) throw new PrepError({ code: 'password-expired' }, error);
-      const current = await password.obtain(`${session.label}'s current password:`);
-      await changeExpired(session, current, newPassword);
-    } finally {
-      session.close();
-    }
-  }
-  if (newPassword.chosen !== undefined) password.renew(newPassword.chosen);
-  return enter(entry, await again(), undefined);
-}
-
 /** A control master that is alive already: then nobody logs in again. One named with -S must be alive. */
-async function liveMaster(
-  { observe }: World,
-  { controlPath, destination, ...settings }: Settings,
-): Promise<Session | undefined> {
+async function liveMaster({ observe }: World, settings: Settings): Promise<Session | undefined> {
+  const { controlPath, destination } = settings;
   if (controlPath === undefined) return undefined;
   const { socket, required } = controlPath;
   const isSocket = await stat(socket).then(
@@ -127,7 +90,7 @@ async function liveMaster(
   if (!isSocket && !required) return undefined;
   try {
     const { attach } = await import('../ssh/control-master.ts');
-    const session = await attach(socket, { ...settings, destination });
+    const session = await attach(socket, settings);
     observe({ type: 'note', destination, text: `working over the control master at ${socket}` });
     return session;
   } catch (error) {

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Destination } from '../core/destination.ts';
 import { PrepError, problemOf } from '../core/problem.ts';
 import { connect } from '../ssh/connect.ts';
+import { expiryOf, pastExpiry } from '../ssh/expired-password.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
 import { NewPassword } from '../ssh/password.ts';
 import { directly, throughCommand, type Route } from '../ssh/route.ts';
@@ -39,9 +40,11 @@ export function wayTo(world: World, settings: Settings): Way {
 function overHop(world: World, hop: Destination, before: readonly Destination[]): Way {
   let reached: Promise<Hop> | undefined;
   return {
-    route: async ({ address, port }: Settings): Promise<Duplex> => {
-      reached ??= reachHop(world, hop, before);
-      return (await reached).session.forward(address, port);
+    route: async (beyond: Settings): Promise<Duplex> => {
+      const { address, port } = beyond;
+      if (reached !== undefined) return (await reached).session.forward(address, port);
+      reached = reachHop(world, hop, before, beyond);
+      return (await reached).onwards;
     },
     remember: async () => {
       const there = await reached;
@@ -58,6 +61,8 @@ interface Hop {
   readonly session: Ssh2Session;
   readonly judge: HostKeyJudge;
   readonly way: Way;
+  /** The first connection from there. */
+  readonly onwards: Duplex;
 }
 
 function closeHop({ session, way }: Hop): void {
@@ -65,10 +70,12 @@ function closeHop({ session, way }: Hop): void {
   way.close();
 }
 
+/** Logs in to a host on the way, and goes on from there. */
 async function reachHop(
   world: World,
   hop: Destination,
   before: readonly Destination[],
+  beyond: Settings,
 ): Promise<Hop> {
   const settings = await world.hopSettings(hop, before);
   const way = wayTo(world, settings);
@@ -76,22 +83,34 @@ async function reachHop(
   const note = (text: string): void =>
     world.observe({ type: 'note', destination: hop, text: `jump host: ${text}` });
   passedOver(settings).forEach(note);
+  const password = passwordFor(world, settings);
   const access = {
     user: settings.user,
     keys: await usualKeys(world, settings, note),
     methods: settings.methods,
-    password: passwordFor(world, settings),
+    password,
     prompter: world.prompter,
     ...(!world.wishes.dryRun && { newPassword: new NewPassword(settings.label, world.prompter) }),
     note,
   };
-  const session = await connect(settings, access, judge, { route: way.route }).catch(
-    (error: unknown) => {
-      way.close();
-      throw atHop(settings, error);
-    },
-  );
-  return { session, judge, way };
+  const logIn = (): Promise<Ssh2Session> => connect(settings, access, judge, { route: way.route });
+  try {
+    const onwards = (session: Ssh2Session): Promise<Duplex> => goOn(session, beyond);
+    const { session, result } = await pastExpiry(await logIn(), onwards, { ...access, logIn });
+    return { session, judge, way, onwards: result };
+  } catch (error) {
+    way.close();
+    throw atHop(settings, error);
+  }
+}
+
+/** The first connection from a host on the way; an expired password shows itself by its being forbidden. */
+async function goOn(session: Ssh2Session, { address, port }: Settings): Promise<Duplex> {
+  try {
+    return await session.forward(address, port);
+  } catch (error) {
+    throw (await expiryOf(session)) ?? error;
+  }
 }
 
 /** What went wrong at a host on the way says so; what the person did, and what a hop before it had, stays as it is. */
@@ -99,5 +118,8 @@ function atHop({ label }: Settings, error: unknown): unknown {
   const problem = problemOf(error);
   const asItIs = ['interrupted', 'no-answer-given', 'needs-an-answer', 'jump-host'];
   if (asItIs.includes(problem.code)) return error;
+  // What is beyond the host says itself from where it cannot be reached.
+  if (problem.code === 'cannot-connect' && problem.cause.startsWith(`from ${label}: `))
+    return error;
   return new PrepError({ code: 'jump-host', hop: label, problem }, error);
 }

@@ -2,19 +2,32 @@ import { keyFingerprint } from '../core/authorized-key.ts';
 import { entryAt, realPath, type Facts } from '../core/facts.ts';
 import { printable, printablePath } from '../core/printable.ts';
 import { PrepError, problemOf, type Problem } from '../core/problem.ts';
+import { nobody } from '../core/unattended.ts';
 import { parentOf, remotePath } from '../core/remote-path.ts';
 import type { Evidence } from '../remote/evidence.ts';
 import { DEFAULT_KEYS_FILE } from '../remote/sshd-config.ts';
 import { connect } from '../ssh/connect.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
+import { Password } from '../ssh/password.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Reached } from './reach.ts';
 import type { World } from './world.ts';
 
+/** What a trial login showed. */
+export interface Proof {
+  /** None where the account lets in SFTP alone. */
+  readonly loginShell?: string;
+  /** Whether the server wanted the password besides the key. */
+  readonly withPassword: boolean;
+}
+
 /** A trial login under way: connected and its keys exchanged, but not logged in until `go`. */
 export interface Trial {
-  /** Logs in now, with the key alone, and gives the login shell it got; none where the account lets in SFTP alone. @throws PrepError */
-  go(): Promise<string | undefined>;
+  /**
+   * Logs in now, with the key alone (and the password, where the server wants it besides).
+   * @throws PrepError `key-not-enough` where the server takes the key and wants something else too
+   */
+  go(): Promise<Proof>;
   /** Never mind. */
   cancel(): void;
 }
@@ -41,7 +54,16 @@ export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial
       destination: settings.destination,
       text: `trial login: ${words}`,
     });
-  const access = { user: settings.user, keys: [key], prompter: world.prompter, note: text };
+  const { known } = reached.password;
+  const access = {
+    user: settings.user,
+    keys: [key],
+    // Where both were wanted the first time, the password may have to come first.
+    keyFirst: reached.session.login !== 'key and more',
+    ...(known !== undefined && { password: new Password('', nobody, known) }),
+    prompter: nobody,
+    note: text,
+  };
   const dial = (): Promise<Session> =>
     connect(settings, access, judge, {
       route: way.route,
@@ -56,8 +78,13 @@ export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial
     go: async () => {
       open();
       // A server has no patience with those who do not log in (LoginGraceTime), and changes may take long.
-      const proof = async (entered: Promise<Session>): Promise<string | undefined> =>
-        overShell ? shellOf(await entered) : transfers(await entered);
+      const proof = async (entering: Promise<Session>): Promise<Proof> => {
+        const entered = await entering.catch(asFarAsItGoes);
+        const withPassword = entered.login !== 'key';
+        if (overShell) return { loginShell: await shellOf(entered), withPassword };
+        await transfers(entered);
+        return { withPassword };
+      };
       if (lost) return proof(dial());
       try {
         return await proof(session);
@@ -72,11 +99,10 @@ export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial
 }
 
 /** An account for file transfer alone has let the key in when SFTP answers. */
-async function transfers(session: Session): Promise<undefined> {
+async function transfers(session: Session): Promise<void> {
   try {
     const sftp = await session.sftp();
     if (sftp === undefined) throw new PrepError({ code: 'no-shell', said: '', sftp: false });
-    return undefined;
   } finally {
     session.close();
   }
@@ -87,6 +113,21 @@ function isBroken(error: unknown): boolean {
   const problem = problemOf(error);
   if (problem.code === 'password-not-offered') return problem.offers.length === 0;
   return problem.code === 'hung-up' || problem.code === 'connection-lost';
+}
+
+/** A server that asks for more has taken the key. */
+function asFarAsItGoes(error: unknown): never {
+  const problem = problemOf(error);
+  if (problem.code === 'needs-an-answer') {
+    throw new PrepError({ code: 'key-not-enough', wants: problem.question }, error);
+  }
+  if (problem.code === 'wrong-password') {
+    throw new PrepError({ code: 'key-not-enough', wants: 'password' }, error);
+  }
+  if (problem.code === 'password-not-offered' && problem.accepted.includes('publickey')) {
+    throw new PrepError({ code: 'key-not-enough', wants: problem.offers.join(', ') }, error);
+  }
+  throw error;
 }
 
 async function shellOf(session: Session): Promise<string> {

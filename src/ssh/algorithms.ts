@@ -1,5 +1,6 @@
 import type { Algorithms } from 'ssh2';
 import { PrepError, type Problem } from '../core/problem.ts';
+import type { Offers } from './offers.ts';
 import type { SshConfig } from './ssh-config.ts';
 
 /** What ssh_config says about algorithms; only what somebody set is there, as `ssh -G` completes it. */
@@ -132,13 +133,23 @@ export function algorithmsToOffer(settings: AlgorithmSettings): Algorithms {
   );
 }
 
-/** What ssh2's complaint that nothing matches means; undefined for any other. */
-export function noCommonAlgorithm(said: string, settings: AlgorithmSettings): Problem | undefined {
+/** What ssh2's complaint that nothing matches means, and what the server offers instead; undefined for any other. */
+export function noCommonAlgorithm(
+  said: string,
+  settings: AlgorithmSettings,
+  offered: Offers | undefined,
+): Problem | undefined {
   const [, what] = /no matching (.*?)(?: algorithm)?$/i.exec(said) ?? [];
   if (what === undefined) return undefined;
   const one = SETTINGS.find((name) => KINDS[name].complaint.test(what));
-  const setting = one !== undefined && settings[one] !== undefined && KINDS[one].keyword;
-  return { code: 'no-common-algorithm', what, cause: said, ...(setting && { setting }) };
+  if (one === undefined) return { code: 'no-common-algorithm', what, offers: [], limits: false };
+  return {
+    code: 'no-common-algorithm',
+    what,
+    offers: offered?.[one] ?? [],
+    setting: KINDS[one].keyword,
+    limits: settings[one] !== undefined,
+  };
 }
 
 function supported(

@@ -1,55 +1,66 @@
-import type { AnyAuthMethod, KeyboardInteractiveCallback, Prompt } from 'ssh2';
-import { printable, printableLines } from '../core/printable.ts';
+import type { AnyAuthMethod, KeyboardInteractiveCallback } from 'ssh2';
+import { keyFingerprint } from '../core/authorized-key.ts';
+import { printable } from '../core/printable.ts';
 import { PrepError, type Problem } from '../core/problem.ts';
 import type { Secret } from '../core/secret.ts';
-import type { Prompter } from '../core/prompter.ts';
+import { METHODS, type Access, type Line, type Method } from './access.ts';
+import { Exchange } from './keyboard-interactive.ts';
 import { OneKey, type LoginKey } from './login-key.ts';
-import type { LoginMethod } from './login-settings.ts';
-import type { NewPassword, Password } from './password.ts';
+import { loginReport } from './login-report.ts';
+import type { Password } from './password.ts';
 import type { Session } from './session.ts';
 
-/** All that a user has to get into one account. */
-export interface Access {
-  readonly user: string;
-  /** Tried in order, each once. */
-  readonly keys: readonly LoginKey[];
-  /** Absent where no password may be used (the trial login). */
-  readonly password?: Password;
-  /** What may be tried, in this order; all of it, where absent. */
-  readonly methods?: readonly LoginMethod[];
-  /** Where the server demands a new one. */
-  readonly newPassword?: NewPassword;
-  readonly prompter: Prompter;
-  /** Told what was tried and what came of it. */
-  readonly note: (text: string) => void;
+/** How often a server's own questions are answered, as ssh(1) does (NumberOfPasswordPrompts). */
+const TRIES = 3;
+
+/** What is being tried, and has no answer yet. */
+interface Attempt {
+  readonly method: Method;
+  readonly key?: LoginKey;
+  readonly exchange?: Exchange;
+  /** Whether that which the server judges went out: the password, a signature. */
+  sent: boolean;
 }
 
-/** Tried in this order where ssh_config does not say otherwise. */
-const METHODS: readonly LoginMethod[] = ['publickey', 'password', 'keyboard-interactive'];
-
-/** A prompt that wants the account's password: `Password:`, `alice@web1's password:`, `(alice@web1) Password:`. */
-const PASSWORD_PROMPT = /^(\([^)]*\) ?)?([^ ]+'s )?password( for [^ ]+)?: *$/i;
-
-/** PAM's questions where an expired password is changed within the login. */
-const CURRENT_PROMPT = /^\(?current\)?( unix)? password: *$/i;
-const NEW_PROMPT = /^((enter )?new|re-?type|re-?enter).*password.*: *$/i;
+/**
+ * Another connection is called for. sshd with PAM breaks one on which a password was refused and
+ * keyboard-interactive then let the user in (`pam_setcred(): Failure setting user credentials`).
+ */
+export class FreshConnection extends PrepError {
+  constructor() {
+    super({ code: 'hung-up', during: 'login', said: '' });
+  }
+}
 
 /**
- * Logging in, over as many connections as the server makes necessary: what was tried on one is not
+ * Logging in, over as many connections as the server makes necessary: what was refused on one is not
  * tried again on the next. Order: the keys at hand, then the password, then keyboard-interactive
- * (RFC 4252, RFC 4256), unless ssh_config has another. Nothing is offered wholesale, and there is no `none` request.
+ * (RFC 4252, RFC 4256), unless ssh_config has another, each as one factor of several where the server wants more. Nothing is offered
+ * wholesale, and there is no `none` request.
  */
 export class Login {
   readonly #access: Access;
   readonly #sent: () => void;
   #untried: LoginKey[];
-  #trying: LoginMethod | undefined;
-  /** Whether the password went out on this connection and the server has not judged it yet. */
-  #unjudged = false;
+  #attempt: Attempt | undefined;
+  /** The factors that this connection's server has accepted so far. */
+  #accepted: { readonly method: Method; readonly key?: LoginKey }[] = [];
+  /** Whether the password was right, as one factor of several or where it had to be changed. */
+  #proven = false;
+  /** Whether keyboard-interactive goes before the password method, and whether it is of no use. */
+  #keyboard: 'after' | 'before' | 'useless' = 'after';
+  #answersRefused = 0;
+  /** What the server takes first, once it has said so: a new connection begins with that knowledge. */
+  #offers: readonly string[] | null = null;
   #askedForMethods = false;
-  #keysTried = 0;
+  #keysTried: LoginKey[] = [];
+  readonly #refusedOnce = new Set<Method>();
+  #line: Line = {
+    failed: () => undefined,
+    asking: () => undefined,
+    lost: new AbortController().signal,
+  };
   #atOnce = false;
-  #key: LoginKey | undefined;
   /** How often something new was tried; a connection that breaks is worth another when this grew. */
   progress = 0;
 
@@ -60,49 +71,84 @@ export class Login {
     this.#untried = [...access.keys];
   }
 
-  get #methods(): readonly LoginMethod[] {
-    return this.#access.methods ?? METHODS;
+  /** Goes on over another connection. */
+  over(line: Line): void {
+    this.#line = line;
   }
 
   /** To be called when the login has succeeded: a password that was changed on the way is the one from now on. */
   succeeded(): void {
-    const chosen = this.#access.newPassword?.chosen;
-    if (chosen !== undefined) this.#access.password?.renew(chosen);
+    this.#renew();
+    const { method, key } = this.#attempt ?? {};
+    if (method !== undefined) this.#accepted.push({ method, ...(key && { key }) });
+    this.#attempt = undefined;
   }
 
-  /** The method tried last: after success, the way in. */
+  /** The way in, as far as it is known. */
   get login(): Session['login'] {
-    if (this.#trying === 'publickey') return 'key';
-    return this.#trying ?? 'none';
+    const methods = this.factors;
+    if (methods.includes('publickey')) return methods.length === 1 ? 'key' : 'key and more';
+    return (methods.at(-1) as 'password' | 'keyboard-interactive' | undefined) ?? 'none';
+  }
+
+  /** The methods that were accepted, in their order, and the one being tried. */
+  get factors(): readonly string[] {
+    const methods = this.#accepted.map(({ method }) => method);
+    return this.#attempt === undefined ? methods : [...methods, this.#attempt.method];
+  }
+
+  /** How the login came about and why nothing else was tried, in words; `left` is what the server last said. */
+  report(left: readonly string[] | null): string {
+    const { keys } = this.#access;
+    return loginReport({ factors: this.factors, refused: this.#refusedOnce, keys, left });
   }
 
   /** Whether the method tried is a key that needs nobody to be asked before it signs. */
   get signsAtOnce(): boolean {
-    return this.#atOnce && this.#trying === 'publickey';
+    return this.#atOnce && this.#attempt?.method === 'publickey';
   }
 
-  /** The blob of the key tried last, if a key it was. */
+  /** The blob of the key that was accepted last, or is being tried. */
   get key(): string | undefined {
-    return this.#trying === 'publickey' ? this.#key?.key.blob : undefined;
+    const { key } = this.#attempt ?? {};
+    return (key ?? this.#accepted.findLast((factor) => factor.key !== undefined)?.key)?.key.blob;
   }
 
   /** Whether the password is what will be asked for first. */
   get startsWithPassword(): boolean {
     const first = this.#methods.find((one) => one !== 'publickey' || this.#untried.length > 0);
-    return first === 'password' && this.#access.password !== undefined;
+    return first === 'password' && this.#password !== undefined;
+  }
+
+  /** Whether a question is open whose answer is of use on another connection too: for the password, for a passphrase. */
+  get awaitsAnswer(): boolean {
+    return this.#unlocking || this.#access.password?.asking === true;
+  }
+
+  /** What `next` gave last could not be sent any more. */
+  withdraw(): void {
+    const { key } = this.#attempt ?? {};
+    if (key !== undefined) this.#untried.unshift(key);
+    this.#attempt = undefined;
   }
 
   /**
-   * The connection broke: whether to go on with another. A password that was on its way is not sent
+   * The connection broke: whether to go on with another. What was on its way to be judged is not sent
    * again by itself, lest it lock the account; one refusal too many (MaxAuthTries) is a refusal.
    */
   mayGoOn(said: string): boolean {
-    const unjudged = this.#unjudged;
-    this.#trying = undefined;
-    this.#unjudged = false;
-    if (!unjudged) return true;
+    const { method, key, exchange, sent = false } = this.#attempt ?? {};
+    const unjudged = sent || exchange?.unjudged === true;
+    const again = this.#accepted.flatMap((factor) => factor.key ?? []);
+    this.#attempt = undefined;
+    this.#accepted = [];
+    // The server never got to see a key whose passphrase was being asked for.
+    if (key !== undefined && this.#unlocked && !sent) again.push(key);
+    this.#untried.unshift(...again);
+    // A key locks nothing; but who let it in and then said why not will not do otherwise next time.
+    if (!unjudged || (method === 'publickey' && said === '')) return true;
     if (!/too many authentication failures/i.test(said)) return false;
-    this.#access.password?.refuse();
+    if (method !== 'publickey' && !this.#proven) this.#access.password?.refuse();
     return true;
   }
 
@@ -111,147 +157,192 @@ export class Login {
    * @throws PrepError when nothing is left
    */
   async next(left: readonly string[] | null, partial: boolean): Promise<AnyAuthMethod> {
-    const offered = (method: LoginMethod): boolean => left === null || left.includes(method);
+    const known = left ?? this.#offers;
+    const offered = (method: Method): boolean => known?.includes(method) !== false;
     this.#judge(partial, offered);
+    if (this.#accepted.length === 0) this.#offers = known;
     this.progress++;
-    for (const method of this.#methods.filter(offered)) {
-      const attempt = this.#attempt(method);
+    for (const method of this.#order.filter(offered)) {
+      const attempt = this.#try(method);
       if (attempt !== undefined) return attempt;
     }
-    if (left === null && this.#keysTried > 0 && !this.#askedForMethods) {
+    if (known === null && this.#keysTried.length > 0 && !this.#askedForMethods) {
       // ssh2 keeps to itself what the server said when it refused the key.
       this.#askedForMethods = true;
       return { type: 'none', username: this.#access.user };
     }
-    throw new PrepError(this.#nothingLeft(offered, left ?? []));
+    throw new PrepError(this.#nothingLeft(offered, known ?? []));
   }
 
   /** Undefined where there is nothing to try it with. */
-  #attempt(method: LoginMethod): AnyAuthMethod | Promise<AnyAuthMethod> | undefined {
-    const { password } = this.#access;
+  #try(method: Method): AnyAuthMethod | Promise<AnyAuthMethod> | undefined {
+    const password = this.#password;
     if (method === 'publickey') {
       const key = this.#untried.shift();
       return key && this.#publicKey(key);
     }
     if (password === undefined) return undefined;
-    return method === 'password' ? this.#password(password) : this.#keyboard(password);
+    return method === 'password' ? this.#byPassword(password) : this.#interactive(password);
   }
 
-  #nothingLeft(offered: (method: LoginMethod) => boolean, offers: readonly string[]): Problem {
-    const keyTried = this.#keysTried > 0;
+  #nothingLeft(offered: (method: Method) => boolean, offers: readonly string[]): Problem {
+    const tries = this.#access.password?.tries ?? 0;
+    if (tries > 0) return { code: 'wrong-password', tries };
     const ruledOut = METHODS.filter((one) => offered(one) && !this.#methods.includes(one));
-    if (this.#access.password === undefined || ruledOut.length === 0) {
-      return { code: 'password-not-offered', offers, keyTried };
+    if (this.#access.password !== undefined && ruledOut.length > 0) {
+      const keyTried = this.#keysTried.length > 0;
+      return { code: 'login-ruled-out', methods: ruledOut, keyTried };
     }
-    return { code: 'login-ruled-out', methods: ruledOut, keyTried };
+    return {
+      code: 'password-not-offered',
+      offers,
+      accepted: this.factors,
+      keys: this.#keysTried.map(({ key }) => keyFingerprint(key)),
+    };
+  }
+
+  get #methods(): readonly Method[] {
+    return this.#access.methods ?? METHODS;
+  }
+
+  /** What may be tried, in the order of what is known by now. */
+  get #order(): readonly Method[] {
+    if (this.#keyboard === 'after') return this.#methods;
+    const others = this.#methods.filter((method) => method !== 'keyboard-interactive');
+    if (this.#keyboard === 'useless') return others;
+    const before = others.indexOf('password');
+    return [...others.slice(0, before), 'keyboard-interactive', ...others.slice(before)];
+  }
+
+  /**
+   * The server demands a new password before it lets the user in (RFC 4252 section 8), because of
+   * `prompt`; asked once more, it did not like the last one. Gives the old and the new one.
+   * @throws PrepError `password-expired` where it may not be changed, and what asking for one raises
+   */
+  async change(prompt: string): Promise<{ current: Secret; next: Secret }> {
+    const { password, newPassword } = this.#access;
+    this.#proven = true;
+    if (this.#attempt !== undefined) this.#attempt.sent = false;
+    if (password === undefined || newPassword === undefined) {
+      throw new PrepError({ code: 'password-expired' });
+    }
+    this.#access.note('password: accepted, but the server demands a new one');
+    const [current, next] = [await password.obtain(), await newPassword.change(prompt)];
+    if (this.#attempt !== undefined) this.#attempt.sent = true;
+    return { current, next };
+  }
+
+  get #password(): Password | undefined {
+    const { password, keyFirst = false } = this.#access;
+    return keyFirst && this.#accepted.length === 0 ? undefined : password;
   }
 
   /**
    * Called when the server asks for more: what was tried last either failed, or was only one factor, or
    * is a method that the server does not have, which says nothing of the password.
    */
-  #judge(partial: boolean, offered: (method: LoginMethod) => boolean): void {
-    if (this.#trying === undefined) return;
-    this.#access.note(
-      `${this.#trying}: ${partial ? 'accepted, but the server wants more' : 'refused'}`,
-    );
-    if (this.#unjudged && !partial && offered(this.#trying)) this.#access.password?.refuse();
-    this.#trying = undefined;
-    this.#unjudged = false;
+  #judge(partial: boolean, offered: (method: Method) => boolean): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined) return;
+    this.#attempt = undefined;
+    const { method, key, exchange } = attempt;
+    this.#access.note(`${method}: ${partial ? 'accepted, but the server wants more' : 'refused'}`);
+    if (!partial) this.#refusedOnce.add(method);
+    if (partial) {
+      this.#proven ||= method === 'password' || exchange?.unjudged === true;
+      this.#renew();
+      this.#accepted.push({ method, ...(key && { key }) });
+    } else if (method === 'password' && this.#access.newPassword?.chosen !== undefined) {
+      throw new PrepError({ code: 'new-password-refused', said: '' });
+    } else if (key !== undefined && !offered(method)) {
+      // Other factors come first there: nobody has looked at the key yet.
+      this.#untried.unshift(key);
+      this.#keysTried.pop();
+    } else if (exchange !== undefined) {
+      this.#refused(exchange);
+    } else if (method === 'password' && offered(method)) {
+      const other = 'keyboard-interactive';
+      const untried = this.#methods.includes(other) && !this.#refusedOnce.has(other);
+      if (this.#keyboard !== 'after' || !offered(other) || !untried) {
+        return this.#access.password?.refuse();
+      }
+      // PAM may want a code besides, which only the other method can ask for; it gets the same password.
+      this.#keyboard = 'before';
+      throw new FreshConnection();
+    }
   }
 
+  /** @throws PrepError `answers-refused` where that was once too often */
+  #refused({ asked, unjudged }: Exchange): void {
+    const { password } = this.#access;
+    if (!asked.password && !asked.more) {
+      if (this.#keyboard === 'before') password?.refuse();
+      this.#keyboard = 'useless';
+      return;
+    }
+    const blamed = unjudged && !this.#proven && !(asked.more && password?.given === true);
+    if (blamed) password?.refuse();
+    else if (++this.#answersRefused === TRIES) {
+      throw new PrepError({ code: 'answers-refused', tries: TRIES });
+    }
+  }
+
+  #renew(): void {
+    const chosen = this.#access.newPassword?.chosen;
+    if (chosen !== undefined) this.#access.password?.renew(chosen);
+  }
+
+  /** Whether the private half of the key being tried is being opened; and whether it was called for. */
+  #unlocking = false;
+  #unlocked = false;
+
   async #publicKey(key: LoginKey): Promise<AnyAuthMethod> {
-    this.#keysTried++;
+    const attempt: Attempt = { method: 'publickey', key, sent: false };
+    this.#attempt = attempt;
+    this.#keysTried.push(key);
+    this.#unlocked = false;
     this.#atOnce = await key.isOpen();
-    this.#key = key;
-    this.#trying = 'publickey';
     if (this.#access.password?.known === undefined) this.#access.prompter.expectQuestion?.();
     this.#access.note(`trying key ${key.key.type} ${printable(key.key.comment)}`);
+    const signed = (): void => {
+      attempt.sent = true;
+      this.#sent();
+    };
+    const signing = (busy: boolean): void => {
+      this.#unlocking = busy;
+      this.#unlocked = true;
+      this.#line.asking(busy);
+    };
     return {
       type: 'agent',
       username: this.#access.user,
-      agent: new OneKey(key, this.#access.prompter, this.#sent, this.#asking),
+      agent: new OneKey(key, this.#access.prompter, signed, signing),
     };
   }
 
-  async #password(password: Password): Promise<AnyAuthMethod> {
+  async #byPassword(password: Password): Promise<AnyAuthMethod> {
     const secret = await password.obtain();
-    this.#trying = 'password';
-    this.#unjudged = true;
+    this.#attempt = { method: 'password', sent: true };
     this.#access.note('trying password');
     queueMicrotask(() => process.nextTick(this.#sent));
     return { type: 'password', username: this.#access.user, password: secret.reveal() };
   }
 
-  #keyboard(password: Password): AnyAuthMethod {
-    this.#trying = 'keyboard-interactive';
+  #interactive(password: Password): AnyAuthMethod {
+    const exchange = new Exchange(this.#access, password);
+    this.#attempt = { method: 'keyboard-interactive', exchange, sent: false };
     this.#access.note('trying keyboard-interactive');
-    const asked = { password: false, said: '' };
+    const line = this.#line;
     return {
       type: 'keyboard-interactive',
       username: this.#access.user,
       prompt: (_name, instructions, _language, prompts, finish: KeyboardInteractiveCallback) => {
-        if (instructions.trim() !== '') this.#access.note(printable(instructions));
-        this.#asking(true);
-        asked.said = instructions;
-        this.#answers(prompts, password, asked)
-          .finally(() => this.#asking(false))
-          .then(finish, this.#failed);
+        line.asking(true);
+        exchange
+          .answers(instructions, prompts, line.lost)
+          .finally(() => line.asking(false))
+          .then((answers) => finish([...answers]), line.failed);
       },
     };
   }
-
-  /** Set by the connection: where an answer that cannot be had ends the login. */
-  onFailure: (error: unknown) => void = () => undefined;
-  readonly #failed = (error: unknown): void => {
-    this.onFailure(error);
-  };
-
-  /** Set by the connection: told when it is no longer the server that is waited for, and when it is again. */
-  onAsking: (asking: boolean) => void = () => undefined;
-  readonly #asking = (asking: boolean): void => {
-    this.onAsking(asking);
-  };
-
-  async #answers(
-    prompts: readonly Prompt[],
-    password: Password,
-    asked: { password: boolean; said: string },
-  ): Promise<string[]> {
-    const answers: string[] = [];
-    for (const { prompt, echo } of prompts) {
-      const hidden = echo !== true;
-      const { question, before } = parted(prompt);
-      const wantsPassword = hidden && PASSWORD_PROMPT.test(question);
-      if (wantsPassword && asked.password) password.refuse();
-      const answer = wantsPassword
-        ? await password.obtain()
-        : (hidden && (await this.#change(question, before || asked.said, password))) ||
-          (await this.#access.prompter.answer(printableLines(prompt), !hidden));
-      answers.push(answer.reveal());
-      asked.password ||= wantsPassword;
-      this.#unjudged ||= wantsPassword;
-    }
-    return answers;
-  }
-
-  /**
-   * The answer where the server asks for the password to be changed; undefined where it asks for
-   * something else. @throws PrepError `password-expired` where it may not be changed
-   */
-  async #change(question: string, said: string, password: Password): Promise<Secret | undefined> {
-    const isNew = NEW_PROMPT.test(question);
-    if (!isNew && !CURRENT_PROMPT.test(question)) return undefined;
-    // Whoever must change the password has given the right one.
-    this.#unjudged = false;
-    const { newPassword } = this.#access;
-    if (newPassword === undefined) throw new PrepError({ code: 'password-expired' });
-    return isNew ? newPassword.answer(question, said) : password.obtain();
-  }
-}
-
-/** PAM's prompt, and what its modules had to say before: sshd passes both on as one. */
-function parted(prompt: string): { question: string; before: string } {
-  const lines = prompt.replace(/\r/g, '').split('\n');
-  return { question: lines.pop() ?? '', before: (lines.at(-1) ?? '').trim() };
 }

@@ -6,15 +6,18 @@ import {
   type ServerHostKeyAlgorithm,
 } from 'ssh2';
 import { printable, printableLines } from '../core/printable.ts';
-import { PrepError, type Problem } from '../core/problem.ts';
+import { PrepError } from '../core/problem.ts';
 import { execAhead, ignoreFurtherHostKeys, loginAtOnce, signAtOnce, type Ahead } from './ahead.ts';
+import type { Access } from './access.ts';
 import { attempted } from './attempts.ts';
-import { algorithmsToOffer, noCommonAlgorithm } from './algorithms.ts';
-import { Login, type Access } from './authenticate.ts';
+import { algorithmsToOffer } from './algorithms.ts';
+import { FreshConnection, Login } from './authenticate.ts';
 import type { HostKeyJudge } from './host-key.ts';
 import { directly, type Route } from './route.ts';
 import type { Settings } from './settings.ts';
+import { changePassword, hearFailures } from './ssh2-login.ts';
 import { Ssh2Session } from './ssh2-session.ts';
+import { troubleOf, type Phase, type Scene } from './trouble.ts';
 
 /** What a connection is for, besides getting in. */
 export interface ConnectOptions {
@@ -85,8 +88,12 @@ async function openAtLast(
     } catch (error) {
       if (!(error instanceof PrepError) || error.problem.code !== 'hung-up') throw error;
       if (login.progress === progress || count === CONNECTIONS) throw error;
-      if (!login.mayGoOn(error.problem.said)) throw error;
-      note('the server hung up; connecting again');
+      const { said } = error.problem;
+      if (!login.mayGoOn(said)) throw new PrepError({ code: 'login-cut-off', said }, error);
+      const fresh = error instanceof FreshConnection;
+      note(
+        `${fresh ? 'the next method wants a fresh connection' : 'the server hung up'}; connecting again`,
+      );
     }
   }
 }
@@ -105,6 +112,12 @@ function rest(options: ConnectOptions): ConnectOptions {
   return others;
 }
 
+/** How much of a server's first words is kept: they hold its offer of algorithms. In bytes. */
+const GREETING = 16_384;
+
+/** How ssh2 takes the method to try next. */
+type Next = (method: unknown) => void;
+
 /** What one connection is made of, besides. */
 interface Wired extends ConnectOptions {
   readonly wire: Duplex;
@@ -121,7 +134,7 @@ class Connection {
   readonly #client = new Client();
   readonly #wire: Duplex;
   #said = Buffer.alloc(0);
-  #phase: 'dialling' | 'key exchange' | 'login' | 'open' = 'dialling';
+  #phase: Phase = 'dialling';
   #timer: NodeJS.Timeout | undefined;
   #first: { requests: number; ahead: Ahead } | undefined;
   #requests = 0;
@@ -131,6 +144,10 @@ class Connection {
   /** Whether somebody is looking at the host key; servers hang up on those who take long (LoginGraceTime). */
   #judging = false;
   #brokeMeanwhile: unknown;
+  readonly #lost = new AbortController();
+  /** What the server said before it hung up, if it is short enough to be the reason. */
+  #lastWords = '';
+  #left: readonly string[] | null = null;
   #fail: (error: PrepError) => void = () => undefined;
 
   constructor(
@@ -154,11 +171,11 @@ class Connection {
     return new Promise((resolve, reject) => {
       this.#fail = (error): void => {
         this.#patience(0);
+        this.#lost.abort(error);
         this.#wire.destroy();
         reject(error);
       };
-      this.#login.onFailure = this.#broken;
-      this.#login.onAsking = (asking) => this.#patience(asking ? 0 : LOGIN_PATIENCE);
+      this.#login.over({ failed: this.#broken, asking: this.#asking, lost: this.#lost.signal });
       this.#listen(resolve);
       this.#options.signal?.addEventListener('abort', () => {
         this.#fail(new PrepError({ code: 'interrupted' }));
@@ -178,8 +195,12 @@ class Connection {
           this.#verify(key, verify);
         },
         authHandler: (left, partial, next) => {
-          this.#next(left, partial === true, next as (method: unknown) => void);
+          this.#next(this.#left ?? left, partial === true, next as Next);
         },
+      });
+      hearFailures(this.#client, (left, partial) => {
+        this.#left = left;
+        return partial && this.#goOn();
       });
     });
   }
@@ -208,14 +229,25 @@ class Connection {
         this.#patience(LOGIN_PATIENCE);
         if (this.#isOpenSsh) process.nextTick(loginAtOnce, this.#client);
       })
-      .on('banner', (text) => this.#options.banner?.(printableLines(text)))
+      .on('banner', (text) => {
+        this.#lastWords = text.trim();
+        this.#options.banner?.(printableLines(text));
+      })
+      .on('change password', (prompt, done) => {
+        this.#asking(true);
+        this.#login
+          .change(prompt)
+          .finally(() => this.#asking(false))
+          .then((passwords) => changePassword(this.#client, passwords, done))
+          .catch(this.#broken);
+      })
       .on('ready', () => {
         this.#phase = 'open';
         this.#login.succeeded();
         this.#patience(0);
         ignoreFurtherHostKeys(this.#client);
         this.#wire.off('data', this.#heard);
-        this.#access.note(`logged in with ${this.#login.login} over one connection`);
+        this.#access.note(this.#login.report(this.#left));
         resolve(this.#session());
       })
       .on('error', this.#broken)
@@ -223,9 +255,9 @@ class Connection {
   }
 
   readonly #heard = (data: Buffer): void => {
-    if (this.#phase === 'dialling') {
-      if (this.#said.length < 4096)
-        this.#said = Buffer.concat([this.#said, data]).subarray(0, 4096);
+    if (this.#phase === 'dialling' || this.#phase === 'key exchange') {
+      if (this.#said.length < GREETING)
+        this.#said = Buffer.concat([this.#said, data]).subarray(0, GREETING);
       if (this.#said.includes('SSH-')) this.#phase = 'key exchange';
     }
     if (this.#timer !== undefined) this.#timer.refresh();
@@ -264,13 +296,32 @@ class Connection {
     );
   }
 
-  #next(left: string[] | null, partial: boolean, next: (method: unknown) => void): void {
+  /** Told that a person is asked, and that the answer is there: the server may have hung up meanwhile. */
+  readonly #asking = (open: boolean): void => {
+    this.#patience(open ? 0 : LOGIN_PATIENCE);
+    if (!open && this.#brokeMeanwhile !== undefined) this.#broken(this.#brokeMeanwhile);
+  };
+
+  #tryNext: Next | undefined;
+
+  /** Goes on with another factor, past what ssh2 would do with a key. */
+  #goOn(): boolean {
+    const next = this.#tryNext;
+    if (next !== undefined) this.#next(this.#left, true, next);
+    return next !== undefined;
+  }
+
+  #next(left: readonly string[] | null, partial: boolean, next: Next): void {
+    this.#tryNext = next;
     this.#patience(0);
     const ready = this.#options.loginWhen ?? Promise.resolve();
     ready
       .then(() => this.#login.next(left, partial))
       .then((method) => {
-        if (this.#wire.destroyed) return this.#broken(new Error('closed'));
+        if (this.#wire.destroyed) {
+          this.#login.withdraw();
+          return this.#broken(new Error('closed'));
+        }
         this.#requests++;
         this.#patience(LOGIN_PATIENCE);
         if (this.#isOpenSsh && this.#login.signsAtOnce) signAtOnce(this.#client);
@@ -289,44 +340,24 @@ class Connection {
       this.#disconnect = printable((error as Error).message);
       return;
     }
-    if (this.#judging) {
+    if (this.#judging || (this.#phase === 'login' && this.#login.awaitsAnswer)) {
       this.#brokeMeanwhile ??= error;
       return;
     }
-    this.#fail(new PrepError(this.#recognise(error as Error & ClientErrorExtensions), error));
+    this.#fail(
+      new PrepError(troubleOf(error as Error & ClientErrorExtensions, this.#scene), error),
+    );
   };
 
-  /** What an error of the socket or of ssh2 means at this point. */
-  #recognise(error: Error & ClientErrorExtensions): Problem {
-    const { address: host, addressFamily: family, algorithms } = this.#settings;
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (/^(ENOTFOUND|EAI_)/.test(code))
-      return { code: 'cannot-resolve', host, ...(family && { family }) };
-    const mismatch = noCommonAlgorithm(error.message, algorithms);
-    if (mismatch !== undefined) return mismatch;
-    if (this.#phase === 'dialling') return this.#noServer(code || error.message);
-    const during = this.#phase === 'key exchange' ? 'the key exchange' : 'login';
-    const said =
-      this.#disconnect ||
-      (/close|lost|reset|EPIPE/i.test(`${error.message}${code}`) ? '' : error.message);
-    return { code: 'hung-up', during, said };
-  }
-
-  #noServer(cause: string): Problem {
-    const { address: host, port } = this.#settings;
-    const said = printable(this.#said.toString('latin1').split(/\r?\n/)[0] ?? '').slice(0, 80);
-    if (this.#said.length > 0) return { code: 'not-ssh', host, port, said };
-    // As sshd does with too many at once (MaxStartups), and with addresses it has had enough of.
-    if (!/^E[A-Z]+$/.test(cause)) return { code: 'hung-up', during: 'the greeting', said: '' };
-    const reasons: Record<string, string> = {
-      ECONNREFUSED: 'connection refused',
-      EHOSTUNREACH: 'no route to host',
-      ENETUNREACH: 'network is unreachable',
-      ETIMEDOUT: 'timed out',
-      ECONNRESET: 'connection reset',
-      EADDRNOTAVAIL: 'this machine has no such address as BindAddress',
+  /** What there is to see of the connection. */
+  get #scene(): Scene {
+    return {
+      settings: this.#settings,
+      phase: this.#phase,
+      heard: this.#said,
+      disconnect: this.#disconnect,
+      banner: this.#lastWords,
     };
-    return { code: 'cannot-connect', host, port, cause: reasons[cause] ?? cause };
   }
 
   #session(): Ssh2Session {

@@ -4,8 +4,9 @@ import { printable } from '../core/printable.ts';
 import type { Channel, Exit, Pty, Session } from './session.ts';
 import type { Settings } from './settings.ts';
 
-/** How long a master may take to say that it is alive, in milliseconds. */
+/** How long a master may take to say that it is alive, in milliseconds; and one that ssh_config merely names. */
 const PATIENCE = 5000;
+const BRIEFLY = 1000;
 
 /**
  * A session over a control master that somebody else opened (ssh_config(5), ControlMaster). Nobody logs
@@ -30,7 +31,7 @@ export async function attach(socket: string, settings: Settings): Promise<Sessio
 async function masterState(socket: string, settings: Settings): Promise<string | undefined> {
   const child = spawn('ssh', [...master(socket, settings), '-O', 'check', '--', settings.address], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: PATIENCE,
+    timeout: settings.controlPath?.required === false ? BRIEFLY : PATIENCE,
   });
   let said = '';
   child.stderr.on('data', (data: Buffer) => (said += data.toString('utf8')));

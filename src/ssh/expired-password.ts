@@ -1,7 +1,7 @@
 import { printable } from '../core/printable.ts';
 import { PrepError, problemOf } from '../core/problem.ts';
 import type { Secret } from '../core/secret.ts';
-import type { NewPassword } from './password.ts';
+import type { NewPassword, Password } from './password.ts';
 import type { Session } from './session.ts';
 
 /** What sshd says instead of running a command, where PAM wants the password changed first (session.c, do_pwchange). */
@@ -11,9 +11,64 @@ const EXPIRED = /password change required|password has expired|change your passw
 const PATIENCE = 60_000;
 
 /** Whether an account runs no command because its password must be changed first. */
-export function isExpired(error: unknown): boolean {
+function isExpired(error: unknown): boolean {
   const problem = problemOf(error);
   return problem.code === 'no-shell' && EXPIRED.test(problem.said);
+}
+
+/** What an expired password takes. */
+export interface Renewal<S extends Session> {
+  readonly password: Password;
+  /** Absent where nothing may be changed. */
+  readonly newPassword?: NewPassword;
+  /** Logs in once more. */
+  readonly logIn: () => Promise<S>;
+}
+
+/**
+ * Does the first thing in a session. Where the password must be changed before, does that, and the first
+ * thing then in a session of its own; the first one is closed whenever it is of no more use.
+ * @throws PrepError `password-expired` where nothing may be changed, `new-password-refused`, and what `first` raises
+ */
+export async function pastExpiry<S extends Session, T>(
+  session: S,
+  first: (session: S) => Promise<T>,
+  { password, newPassword, logIn }: Renewal<S>,
+): Promise<{ readonly session: S; readonly result: T }> {
+  try {
+    return { session, result: await first(session) };
+  } catch (error) {
+    try {
+      if (!isExpired(error)) throw error;
+      if (newPassword === undefined) throw new PrepError({ code: 'password-expired' }, error);
+      const current = await password.obtain(`${session.label}'s current password:`);
+      await changeExpired(session, current, newPassword);
+      if (newPassword.chosen !== undefined) password.renew(newPassword.chosen);
+    } finally {
+      session.close();
+    }
+  }
+  const again = await logIn();
+  try {
+    return { session: again, result: await first(again) };
+  } catch (error) {
+    again.close();
+    throw error;
+  }
+}
+
+/** Why a session does nothing at all, where its password has expired: sshd says so only to a command. */
+export async function expiryOf(session: Session): Promise<PrepError | undefined> {
+  const channel = await session.exec('true');
+  let said = '';
+  for (const stream of [channel.stdout, channel.stderr]) {
+    stream.on('data', (data: Buffer) => (said = (said + data.toString('utf8')).slice(-2000)));
+  }
+  const timer = setTimeout(() => channel.close(), PATIENCE);
+  await channel.exit;
+  clearTimeout(timer);
+  if (!EXPIRED.test(said)) return undefined;
+  return new PrepError({ code: 'no-shell', said: printable(said.trim()), sftp: false });
 }
 
 /**
@@ -21,11 +76,7 @@ export function isExpired(error: unknown): boolean {
  * was asked for, and hangs up afterwards.
  * @throws PrepError `new-password-refused`, and what asking for a new one raises
  */
-export async function changeExpired(
-  session: Session,
-  current: Secret,
-  next: NewPassword,
-): Promise<void> {
+async function changeExpired(session: Session, current: Secret, next: NewPassword): Promise<void> {
   const pty = { term: 'dumb', columns: 80, rows: 24 };
   const channel = await session.exec('true', pty);
   const dialogue = new Dialogue(current, next, (line) => channel.stdin.write(`${line}\n`));

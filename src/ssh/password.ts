@@ -32,6 +32,16 @@ export class Password {
     return this.#current ?? this.#given;
   }
 
+  /** Whether it was given beforehand: then there is no other to try. */
+  get given(): boolean {
+    return this.#given !== undefined;
+  }
+
+  /** Whether its question is open: the answer serves whichever connection is there by then. */
+  get asking(): boolean {
+    return this.#obtaining !== undefined;
+  }
+
   /** How many were refused. */
   get tries(): number {
     return this.#refused;
@@ -70,6 +80,11 @@ export class Password {
   }
 }
 
+/** Words of the server's, as they stand within a question. */
+function oneLine(said: string): string {
+  return printable(said.trim().replace(/\s+/g, ' '));
+}
+
 /** A question for a new password that only wants it typed again. */
 const AGAIN = /retype|re-?enter|again|repeat|confirm/i;
 
@@ -100,10 +115,16 @@ export class NewPassword {
   async answer(question: string, said: string): Promise<Secret> {
     if (AGAIN.test(question) && this.#current !== undefined) return this.#current;
     if (this.#given !== undefined) return this.#take(said);
-    const reason = this.#current === undefined ? 'The password must be changed.' : printable(said);
+    const reason =
+      this.#current === undefined && said === '' ? 'The password must be changed.' : oneLine(said);
     const message = `${reason} New password for ${this.#account}:`;
     this.#current = await this.#prompter.newPassword(message);
     return this.#current;
+  }
+
+  /** Answers SSH_MSG_USERAUTH_PASSWD_CHANGEREQ, whose `prompt` says why. @throws PrepError as `answer` does */
+  change(prompt: string): Promise<Secret> {
+    return this.answer('New password:', prompt);
   }
 
   #take(said: string): Secret {

@@ -41,8 +41,8 @@ export interface Sftp extends SftpClient {
 export interface Session {
   /** `alice@web1`, for messages. */
   readonly label: string;
-  /** How the user got in. */
-  readonly login: 'key' | 'password' | 'keyboard-interactive' | 'none';
+  /** How the user got in: by a key alone, by a key and another factor, or without one. */
+  readonly login: 'key' | 'key and more' | 'password' | 'keyboard-interactive' | 'none';
   /** The blob of the key that let the user in. */
   readonly key?: string | undefined;
   /** Runs a command through the account's login shell. @throws PrepError where the server refuses the channel. */

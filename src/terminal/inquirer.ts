@@ -67,12 +67,13 @@ export class InquirerPrompter implements Prompter {
     });
   }
 
-  answer(message: string, echo: boolean): Promise<Secret> {
+  answer(message: string, echo: boolean, signal?: AbortSignal): Promise<Secret> {
     return this.#inTurn(() => {
+      signal?.throwIfAborted();
       const lines = printableLines(message.trimEnd()).split('\n');
       const question = lines.pop() ?? '';
       for (const line of lines) this.#say(line);
-      return this.#secret(question, echo ? { type: 'input' } : HIDDEN);
+      return this.#secret(question, echo ? { type: 'input' } : HIDDEN, signal);
     });
   }
 

@@ -63,7 +63,7 @@ class Text {
         return this.#outcome(event.destination, event.outcome);
       case 'verified':
         return this.#line(
-          `${label(event.destination)}: logged in with the key alone, ${event.loginShell === undefined ? 'for file transfer' : `into ${printable(event.loginShell)}`}`,
+          `${label(event.destination)}: logged in with the key ${event.withPassword === true ? 'and the password' : 'alone'}, ${event.loginShell === undefined ? 'for file transfer' : `into ${printable(event.loginShell)}`}`,
         );
       case 'report':
         return this.#report(event.report);

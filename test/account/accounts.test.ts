@@ -26,9 +26,11 @@ import {
   type Reading,
 } from '../../src/core/facts.ts';
 import { rehearse, type Change } from '../../src/core/plan.ts';
+import { PrepError } from '../../src/core/problem.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
 import type { Account, Applied } from '../../src/remote/account.ts';
 import { SftpAccount } from '../../src/remote/sftp-account.ts';
+import type { Session } from '../../src/ssh/session.ts';
 import { ShellAccount } from '../../src/remote/shell-account.ts';
 import { directory, file, symlink } from '../support/facts.ts';
 import { makeBusyboxRoot, noBusyboxRoot } from '../support/busybox-root.ts';
@@ -551,3 +553,69 @@ describe.skipIf(noBusyboxRoot !== undefined)(
     });
   },
 );
+describe.each(SHELLS.map((shell) => ({ shell })))(
+  'where the server allows no further channel, $shell',
+  ({ shell }) => {
+    const skip = !installed(shell);
+
+    async function receives(bytes: Buffer): Promise<number> {
+      const session = localSession({ home, shell });
+      let channels = 0;
+      const exec: Session['exec'] = (command) => {
+        if (++channels === 1) return session.exec(command);
+        const said = '(SSH) Channel open failure: open failed';
+        return Promise.reject(new PrepError({ code: 'no-shell', said, sftp: false }));
+      };
+      const { account } = await ShellAccount.open(
+        { ...session, exec },
+        { readings: [], loginShell: 'zsh' },
+      );
+      const progress: number[] = [];
+      const { outcomes } = await account.apply([change('bin', ABSENT, file(0o755, bytes))], {
+        ...applying([]),
+        onProgress: (_path, sent) => progress.push(sent),
+      });
+      account.close();
+      expect(outcomes).toMatchObject([{ result: 'done' }]);
+      expect(readFileSync(at('bin')).equals(bytes)).toBe(true);
+      return progress.at(-1)!;
+    }
+
+    it.skipIf(skip)('receives every byte through the conversation', async () => {
+      const bytes = Buffer.from(Array.from({ length: 700_001 }, (_, i) => (i * 31) >> 3));
+      expect(await receives(bytes)).toBe(700_001);
+    });
+
+    it.skipIf(skip)('receives zeros, digits and the signs of printf', async () => {
+      await receives(Buffer.from(`-n\0\x007\0${'\0'.repeat(40_000)}%s%%\\n\\0'"\n\r\n`, 'latin1'));
+    });
+  },
+);
+
+it('says of a disk what it says itself, where contents go through the conversation', async () => {
+  const session = localSession({ home });
+  const first = session.exec.bind(session);
+  let channels = 0;
+  const exec: Session['exec'] = (command) => {
+    if (++channels === 1) return first(command);
+    const { checksum } = contentOf(Buffer.from([0]));
+    mkdirSync(at(`.local/state/prep/0001-test/sent-1-${checksum}-1`));
+    const said = '(SSH) Channel open failure: open failed';
+    return Promise.reject(new PrepError({ code: 'no-shell', said, sftp: false }));
+  };
+  const { account } = await ShellAccount.open(
+    { ...session, exec },
+    { readings: [], loginShell: 'zsh' },
+  );
+  const { outcomes } = await account.apply(
+    [change('bin', ABSENT, file(0o755, Buffer.from([0])))],
+    applying([]),
+  );
+  account.close();
+  expect(outcomes).toMatchObject([
+    {
+      result: 'failed',
+      problem: { code: 'write-failed', said: expect.stringMatching(/is a directory/i) },
+    },
+  ]);
+});

@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
-import { useSshd } from '../support/stage.ts';
+import { useSshd, type Stage } from '../support/stage.ts';
 
 const QUICK = ['--only', 'ssh-dir,authorized-keys'];
 
@@ -59,17 +60,12 @@ describeSshd('a login that the server makes hard', () => {
   describe('one channel a connection (MaxSessions 1)', () => {
     const stage = useSshd({ config: ['MaxSessions 1'] });
 
-    test('a file that needs a channel of its own keeps no other change from being made', async () => {
-      const visit = stage.visit({
-        laptop: { files: { 'set/.zshrc': ':\n', 'set/blob': Uint8Array.of(0, 1, 2) } },
-      });
-      const dotfiles = ['--dotfiles', visit.laptop.path('set'), '--skip', 'login-shell'];
-      const run = await visit.prep(dotfiles, { password: true });
-      expect(run).toMatchObject({ status: 1 });
-      expect(run.stderr + run.stdout).toMatch(/blob could not be written \(.*open failed/);
-      expect(visit.authorizedKeys).toBe(visit.keyLine);
-      expect(visit.account.read('.zshrc')).toBe(':\n');
-    });
+    test('is enough for large and binary files', () => receivesAll(stage));
+  });
+
+  describe('two channels a connection (MaxSessions 2)', () => {
+    const stage = useSshd({ config: ['MaxSessions 2'] });
+    test('are enough for large and binary files', () => receivesAll(stage));
   });
 
   test('where what is replaced cannot be kept, one sentence says so and nothing is changed', async () => {
@@ -142,3 +138,15 @@ describeSshd('a login that the server makes hard', () => {
     });
   });
 });
+
+async function receivesAll(stage: Stage): Promise<void> {
+  const [large, binary] = [randomBytes((1 << 20) + 1), Uint8Array.of(0, 1, 2, 0)];
+  const files = { 'set/.zshrc': ':\n', 'set/blob': binary, 'set/large': large };
+  const visit = stage.visit({ laptop: { files } });
+  const run = await visit.prep(['--dotfiles', visit.laptop.path('set')], { password: true });
+  expect(run.status, run.stderr).toBe(0);
+  expect(visit.account.read('large') === large.toString('latin1')).toBe(true);
+  expect(visit.account.read('blob')).toBe('\0\x01\x02\0');
+  expect(visit.account.read('.zshrc')).toBe(':\n');
+  expect(visit.account.passwdShell()).toBe('/bin/zsh');
+}

@@ -236,6 +236,37 @@ describeSshd('jump hosts', () => {
     );
   });
 
+  test('whose password has expired get a new one, and the run goes on', async () => {
+    const { visit, hops } = journey(first);
+    const { account, name } = hops[0]!;
+    account.administer('chage', '-d', '0');
+    const fresh = randomPassword();
+    const run = await visit.prep(['-J', name, '--no-verify', ...QUICK], {
+      pty: true,
+      timeout: 25_000,
+      accounts: [visit.account, account, { password: fresh, home: account.home }],
+      answers: [typesAs(account), ...typesTwice(fresh), typesAs(visit.account)],
+    });
+    expect(run.status, run.screen).toBe(0);
+    expect(run.typed[1]).toContain(`New password for ${account.name}@127.0.0.1:`);
+    expect(run.typed).toHaveLength(4);
+    expect(hasPassword(account, fresh)).toBe(true);
+    expect(visit.authorizedKeys).toBe(visit.keyLine);
+  });
+
+  test('whose password has expired keep it in a dry run, and are named', async () => {
+    const { visit, hops } = journey(first);
+    const { account, name } = hops[0]!;
+    account.administer('chage', '-d', '0');
+    const shadow = shadowOf(account);
+    const run = await visit.typing(['-n', '-J', name, ...QUICK], typesAs(account));
+    expect(run.status).toBe(1);
+    expect(run.screen.replace(/\s+/g, ' ')).toMatch(
+      /at the jump host \S+: its password must be changed .* run prep without --dry-run/,
+    );
+    expect(shadowOf(account)).toBe(shadow);
+  });
+
   test('whose password is wrong are named, not the destination', async () => {
     const { visit, hops } = journey(first);
     const wrong = { ...typesAs(hops[0]!.account), type: 'wrong\r' };

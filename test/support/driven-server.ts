@@ -4,6 +4,7 @@ import type {
   AuthenticationType,
   ClientInfo,
   KeyboardAuthContext,
+  PasswordAuthContext,
   ServerChannel,
 } from 'ssh2';
 import { Secret } from '../../src/core/secret.ts';
@@ -40,9 +41,14 @@ export interface Faults {
   methods?: AuthenticationType[];
   /** Refuses so many right passwords as if they were wrong. */
   wrongTimes?: number;
-  /** Offers keyboard-interactive with these questions, all in one go, under `title`. */
+  /** Offers keyboard-interactive with these questions, all in one go, under `title` and with `instructions`. */
   questions?: readonly Question[];
   title?: string;
+  instructions?: string;
+  /** More rounds of questions after the first; one without questions only says its instructions. */
+  rounds?: readonly { readonly questions: readonly Question[]; readonly instructions?: string }[];
+  /** Demands a new password instead of letting the right one in, with these words until one has so many characters. */
+  passwordExpired?: { readonly says: string; readonly wantsLength: number; becomes?: string };
   /** How many sessions one connection may have open at once. */
   maxSessions?: number;
   /** Refuses SFTP. */
@@ -107,7 +113,14 @@ export class DrivenServer extends EmbeddedServer {
 
   protected override authenticate(context: AuthContext): void {
     if (this.interrupted('login')) return;
-    const { questions, wrongTimes = 0 } = this.faults;
+    const { questions, wrongTimes = 0, passwordExpired } = this.faults;
+    if (
+      context.method === 'password' &&
+      passwordExpired !== undefined &&
+      this.sandbox.admits(context.password)
+    ) {
+      return demandNewPassword(context, passwordExpired);
+    }
     if (context.method === 'keyboard-interactive' && questions !== undefined) {
       return this.#ask(context, questions);
     }
@@ -146,14 +159,30 @@ export class DrivenServer extends EmbeddedServer {
     return this.faults.hangUp === moment || this.faults.silent === moment;
   }
 
-  #ask(context: KeyboardAuthContext, questions: readonly Question[]): void {
+  #ask(context: KeyboardAuthContext, questions: readonly Question[], round = 0): void {
+    const { title = '', instructions = '', rounds = [] } = this.faults;
+    const words = round === 0 ? instructions : rounds[round - 1]!.instructions;
     const prompts = questions.map(({ prompt, echo = false }) => ({ prompt, echo }));
-    context.prompt(prompts, this.faults.title ?? '', (answers) => {
+    context.prompt(prompts, title, words ?? '', (answers) => {
       const right = questions.every(({ answer }, index) => answers[index] === answer);
-      if (right && context.username === this.sandbox.user) context.accept();
-      else context.reject(this.methods());
+      const next = rounds[round];
+      if (!right || context.username !== this.sandbox.user) context.reject(this.methods());
+      else if (next !== undefined) this.#ask(context, next.questions, round + 1);
+      else context.accept();
     });
   }
+}
+
+/** RFC 4252 section 8: asks until a new one is good enough, and lets in with it. */
+function demandNewPassword(
+  context: PasswordAuthContext,
+  expired: NonNullable<Faults['passwordExpired']>,
+): void {
+  context.requestChange(expired.says, (fresh) => {
+    if (fresh.length < expired.wantsLength) return demandNewPassword(context, expired);
+    expired.becomes = fresh;
+    context.accept();
+  });
 }
 
 /** Starts a server with an account of its own and a random password. Call its `stop()` when done. */

@@ -60,10 +60,16 @@ test.each([
   ['Handshake failed: no matching host key format', 'HostKeyAlgorithms'],
 ])('"%s" is put down to %s where that was set', (said, setting) => {
   const all = { kexAlgorithms: [], ciphers: [], macs: [], hostKeyAlgorithms: [] };
-  expect(noCommonAlgorithm(said, all)).toMatchObject({ code: 'no-common-algorithm', setting });
-  expect(noCommonAlgorithm(said, {})).not.toHaveProperty('setting');
+  const code = 'no-common-algorithm';
+  const offered = { ...all, kexAlgorithms: ['old'], ciphers: ['old'], macs: ['old'] };
+  expect(noCommonAlgorithm(said, all, offered)).toMatchObject({ code, setting, limits: true });
+  expect(noCommonAlgorithm(said, {}, offered)).toMatchObject({
+    setting,
+    limits: false,
+    offers: setting === 'HostKeyAlgorithms' ? [] : ['old'],
+  });
 });
 
 test('another complaint is not about algorithms', () => {
-  expect(noCommonAlgorithm('read ECONNRESET', {})).toBeUndefined();
+  expect(noCommonAlgorithm('read ECONNRESET', {}, undefined)).toBeUndefined();
 });

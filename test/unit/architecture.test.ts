@@ -38,7 +38,9 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a secret becomes text, and how often. */
 const REVEALS: Readonly<Record<string, number>> = {
-  'ssh/authenticate': 2, // to the server, as password and as keyboard-interactive answer
+  'ssh/authenticate': 1, // to the server, as password
+  'ssh/keyboard-interactive': 1, // to the server, as an answer
+  'ssh/ssh2-login': 2, // to the server: the expired password and the new one
   'ssh/login-key': 3, // a passphrase and a key that is not written yet, to the parser
   'ssh/expired-password': 1, // the old and the new one, to passwd
   'remote/login-shell': 1, // to chsh

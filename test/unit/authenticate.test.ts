@@ -131,6 +131,18 @@ describe('the order of methods', () => {
       ['password one', 'key'],
     ],
     [
+      'a key that is not looked at yet, again after the password',
+      { keys: 1, typed: ['one'] },
+      [START, [['password']], [['publickey'], 'partial']],
+      ['key', 'password one', 'key'],
+    ],
+    [
+      'keyboard-interactive with the same password where PAM may want a code besides, on another connection',
+      { typed: ['one'] },
+      [START, [['password', 'keyboard-interactive']], START],
+      ['password one', 'hung-up'],
+    ],
+    [
       'a trial login has its key and nothing else',
       { keys: 1 },
       [START, ALL],
@@ -184,8 +196,13 @@ describe('the order of methods', () => {
   test('tells what the server offers instead, and whether a key was tried', async () => {
     const { login } = loginOf({ keys: 1 });
     await login.next(null, false);
-    await expect(login.next(['hostbased'], false)).rejects.toMatchObject({
-      problem: { code: 'password-not-offered', offers: ['hostbased'], keyTried: true },
+    await expect(login.next(['publickey', 'hostbased'], false)).rejects.toMatchObject({
+      problem: {
+        code: 'password-not-offered',
+        offers: ['publickey', 'hostbased'],
+        accepted: [],
+        keys: [expect.stringMatching(/^SHA256:/)],
+      },
     });
   });
 

@@ -32,7 +32,13 @@ const SAMPLES: Samples = {
     setting: 'Ciphers',
     known: ['aes128-ctr'],
   },
-  'no-common-algorithm': { code: 'no-common-algorithm', what: 'cipher', cause: BAD },
+  'no-common-algorithm': {
+    code: 'no-common-algorithm',
+    what: 'cipher',
+    offers: [BAD],
+    setting: 'Ciphers',
+    limits: false,
+  },
   'host-key-unknown': { code: 'host-key-unknown', ...hostKey },
   'host-key-declined': { code: 'host-key-declined', host: BAD },
   'host-key-changed': { code: 'host-key-changed', ...hostKey },
@@ -47,7 +53,15 @@ const SAMPLES: Samples = {
   'password-expired': { code: 'password-expired' },
   'new-password-refused': { code: 'new-password-refused', said: BAD },
   'wrong-password': { code: 'wrong-password', tries: 3 },
-  'password-not-offered': { code: 'password-not-offered', offers: [BAD], keyTried: true },
+  'password-not-offered': {
+    code: 'password-not-offered',
+    offers: [BAD],
+    accepted: [],
+    keys: [BAD],
+  },
+  'answers-refused': { code: 'answers-refused', tries: 3 },
+  'login-cut-off': { code: 'login-cut-off', said: BAD },
+  'key-not-enough': { code: 'key-not-enough', wants: BAD },
   'hung-up': { code: 'hung-up', during: 'login', said: BAD },
   'no-checksums': { code: 'no-checksums' },
   'no-shell': { code: 'no-shell', said: BAD, sftp: false },
@@ -102,7 +116,7 @@ describe('explain', () => {
       { code: 'host-key-changed', ...hostKey, host: '[web1]:2222', file: '/k' },
       "-f /k -R '[web1]:2222'",
     ],
-    [{ code: 'password-not-offered', offers: [], keyTried: false }, '(it offers nothing);'],
+    [{ code: 'password-not-offered', offers: [], accepted: [], keys: [] }, '(it offers nothing);'],
   ] as const)('%j', (problem, part) => {
     expect(explain(problem as Problem).sentence).toContain(part);
   });
