@@ -6,6 +6,7 @@ import { nobody } from '../core/unattended.ts';
 import { parentOf, remotePath } from '../core/remote-path.ts';
 import type { Evidence } from '../remote/evidence.ts';
 import { DEFAULT_KEYS_FILE } from '../remote/sshd-config.ts';
+import type { Access } from '../ssh/access.ts';
 import { connect } from '../ssh/connect.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { Password } from '../ssh/password.ts';
@@ -48,22 +49,7 @@ export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial
   let open = (): void => undefined;
   const loginWhen = new Promise<void>((resolve) => (open = resolve));
   const giveUp = new AbortController();
-  const text = (words: string): void =>
-    world.observe({
-      type: 'note',
-      destination: settings.destination,
-      text: `trial login: ${words}`,
-    });
-  const { known } = reached.password;
-  const access = {
-    user: settings.user,
-    keys: [key],
-    // Where both were wanted the first time, the password may have to come first.
-    keyFirst: reached.session.login !== 'key and more',
-    ...(known !== undefined && { password: new Password('', nobody, known) }),
-    prompter: nobody,
-    note: text,
-  };
+  const access = trialAccess(world, reached, key);
   const dial = (): Promise<Session> =>
     connect(settings, access, judge, {
       route: way.route,
@@ -78,24 +64,44 @@ export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial
     go: async () => {
       open();
       // A server has no patience with those who do not log in (LoginGraceTime), and changes may take long.
-      const proof = async (entering: Promise<Session>): Promise<Proof> => {
-        const entered = await entering.catch(asFarAsItGoes);
-        const withPassword = entered.login !== 'key';
-        if (overShell) return { loginShell: await shellOf(entered), withPassword };
-        await transfers(entered);
-        return { withPassword };
-      };
-      if (lost) return proof(dial());
+      if (lost) return proofOf(dial(), overShell);
       try {
-        return await proof(session);
+        return await proofOf(session, overShell);
       } catch (error) {
         // It may have been started again in the meantime.
         if (!isBroken(error)) throw error;
-        return proof(dial());
+        return proofOf(dial(), overShell);
       }
     },
     cancel: () => giveUp.abort(),
   };
+}
+
+/** The key, and the password where it is known: a server may want both. Nobody is asked. */
+function trialAccess(
+  world: World,
+  { settings, session, password }: Reached,
+  key: LoginKey,
+): Access {
+  const { destination, user } = settings;
+  const { known } = password;
+  return {
+    user,
+    keys: [key],
+    // Where both were wanted the first time, the password may have to come first.
+    keyFirst: session.login !== 'key and more',
+    ...(known !== undefined && { password: new Password('', nobody, known) }),
+    prompter: nobody,
+    note: (text) => world.observe({ type: 'note', destination, text: `trial login: ${text}` }),
+  };
+}
+
+async function proofOf(entering: Promise<Session>, overShell: boolean): Promise<Proof> {
+  const session = await entering.catch(asFarAsItGoes);
+  const withPassword = session.login !== 'key';
+  if (overShell) return { loginShell: await shellOf(session), withPassword };
+  await transfers(session);
+  return { withPassword };
 }
 
 /** An account for file transfer alone has let the key in when SFTP answers. */

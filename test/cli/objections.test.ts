@@ -171,7 +171,7 @@ describeSshd('a chsh that wants a terminal', () => {
       const run = await visit.prep(['--json'], { password: true });
       expect(run).toMatchObject({ status: 1 });
       expect(run.stderr).toMatch(
-        /: chsh refused to change the login shell \(it wants a terminal, which the server does not give: [^\n]+\); ask the administrator to change it\n$/,
+        /: chsh refused to change the login shell \(it wants a terminal, which the server does not give: [^\n]+\); ask the administrator to change it, or run prep again with --shell-fallback\n$/,
       );
       expect(visit.authorizedKeys).toBe(visit.keyLine);
       expect(accountOf(run).steps.at(-1)).toMatchObject({ status: 'failed' });
