@@ -30,6 +30,7 @@ interface Terminal {
 export async function run(invocation: Invocation, steps: readonly Step[]): Promise<number> {
   if (invocation.command === 'demo') return demo(invocation.options, steps);
   if (invocation.command === 'export') return exported(invocation, steps);
+  if (invocation.command === 'mastering') return mastering(invocation);
   if (invocation.command !== 'prepare' && invocation.command !== 'undo') {
     throw notThereYet(`prep ${invocation.command}`);
   }
@@ -68,10 +69,11 @@ function settingsAhead({
 /** Does what was asked, account by account; one account's problem stops no other. */
 async function serve(
   world: World,
-  { command, destinations }: Invocation & { readonly command: 'prepare' | 'undo' },
+  { command, destinations, options }: Invocation & { readonly command: 'prepare' | 'undo' },
   view: View,
 ): Promise<number> {
-  const work = command === 'undo' ? await undoing(world) : await preparing(world, destinations);
+  const work =
+    command === 'undo' ? await undoing(world) : await preparing(world, options, destinations);
   const reports: Report[] = [];
   for (const destination of destinations) {
     const report = await work(destination).catch((error: unknown) =>
@@ -85,12 +87,50 @@ async function serve(
   return Math.max(...reports.map(exitStatus));
 }
 
+/** Edits the user's ssh_config; no account is reached. */
+async function mastering({
+  options,
+  remove,
+}: Extract<Invocation, { command: 'mastering' }>): Promise<number> {
+  const run = await import('./run/mastering.ts');
+  const terminal = await openTerminal(options);
+  process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
+  const { view, prompter } = terminal;
+  const runtimeDir = process.env['XDG_RUNTIME_DIR'];
+  const world = {
+    wishes: options,
+    home: homedir(),
+    ...(runtimeDir !== undefined && { runtimeDir }),
+    prompter,
+    observe: view.observe,
+  };
+  try {
+    const report = await run.mastering(world, remove);
+    view.observe({ type: 'summary', reports: [], edits: [report] });
+    await view.finish();
+    return report.status === 'declined' ? 1 : 0;
+  } catch (error) {
+    const problem = problemOf(error);
+    view.observe({ type: 'problem', problem });
+    view.observe({ type: 'summary', reports: [], edits: [] });
+    return explain(problem).exit;
+  } finally {
+    terminal.close();
+  }
+}
+
 type Work = (destination: Destination) => Promise<Report>;
 
-async function preparing(world: World, destinations: readonly Destination[]): Promise<Work> {
+async function preparing(
+  world: World,
+  { saveAs }: Options,
+  destinations: readonly Destination[],
+): Promise<Work> {
   const { gather, prepare } = await import('./run/prepare.ts');
   const preparation: Preparation = await gather(world, destinations);
-  return (destination) => prepare(world, destination, preparation);
+  if (saveAs === undefined) return (destination) => prepare(world, destination, preparation);
+  const { prepareAndSave } = await import('./run/save-as.ts');
+  return (destination) => prepareAndSave(world, destination, preparation, saveAs);
 }
 
 async function undoing(world: World): Promise<Work> {
@@ -177,7 +217,6 @@ function refuseWhatIsMissing(options: Options): void {
     [options.hosts !== undefined, '--hosts'],
     [options.samePassword, '--same-password'],
     [options.transport === 'openssh', '--transport openssh'],
-    [options.saveAs !== undefined, '--save-as'],
     [options.retry !== undefined, '--retry'],
     [options.config !== undefined, '--config'],
   ];

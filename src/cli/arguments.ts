@@ -78,17 +78,20 @@ export function parseArguments(argv: readonly string[], stepNames: readonly stri
   if (words.given.has('remove') && command !== 'mastering') {
     throw usage('--remove goes with prep mastering');
   }
+  if (words.given.has('save-as') && command !== undefined) {
+    throw usage('--save-as goes with preparing an account');
+  }
   if (command === undefined) return prepare(words, options);
   return subcommand(command, { ...words, before: words.before.slice(1) }, options);
 }
 
 function prepare({ before, after = [] }: Words, options: Options): Invocation {
   refuseTypo(before);
-  return {
-    command: 'prepare',
-    destinations: destinations([...before, ...after], options),
-    options,
-  };
+  const places = destinations([...before, ...after], options);
+  if (options.saveAs !== undefined && (places.length > 1 || options.hosts !== undefined)) {
+    throw usage('--save-as gives a name to one destination');
+  }
+  return { command: 'prepare', destinations: places, options };
 }
 
 function subcommand(command: Command, words: Words, options: Options): Invocation {

@@ -108,6 +108,9 @@ function flagValue({ name, rawName, value, inlineValue }: Token & { kind: 'optio
   return [value];
 }
 
+/** A name that ssh takes on its command line and in a Host line as nothing but itself. */
+const HOST_NAME = /^[\p{L}\p{N}_][\p{L}\p{N}_.+-]*$/u;
+
 /**
  * What the flags say, checked.
  * @throws PrepError `usage`, `bad-destination`, `bad-port`
@@ -117,6 +120,10 @@ export function readOptions(given: Given, stepNames: readonly string[]): Options
   if (on('quiet') && on('verbose')) throw usage('--quiet and --verbose exclude each other');
   if (last(given, 'password-file') === '-' && last(given, 'new-password-file') === '-') {
     throw usage('only one password can come from standard input');
+  }
+  const name = last(given, 'save-as');
+  if (name !== undefined && !HOST_NAME.test(name)) {
+    throw usage(`--save-as takes a plain name such as web1, not "${name}"`);
   }
   return {
     ...steps(given, stepNames),

@@ -1,4 +1,5 @@
 import type { Destination } from './destination.ts';
+import type { Entry } from './facts.ts';
 import type { Change, Plan } from './plan.ts';
 import type { Problem } from './problem.ts';
 import type { RemotePath } from './remote-path.ts';
@@ -33,6 +34,26 @@ export interface Report {
   /** The run's folder, where what was replaced is kept. */
   readonly run?: RemotePath;
   readonly problem?: Problem;
+}
+
+/** An edit of a file on this machine: the user's ssh_config. */
+export interface LocalEdit {
+  /** Absolute. */
+  readonly file: string;
+  readonly before: Entry;
+  readonly after: Entry;
+  /** What it is for, in words. */
+  readonly reason: string;
+  /** What else is to be known before it is agreed to. */
+  readonly remarks: readonly string[];
+}
+
+/** What became of an edit. */
+export interface EditReport {
+  readonly edit: LocalEdit;
+  readonly status: 'changed' | 'unchanged' | 'planned' | 'declined';
+  /** How it stands now, in words. */
+  readonly because: string;
 }
 
 /** Something that happened, for whoever watches: the task list, the plain text, the JSON lines. */
@@ -75,10 +96,24 @@ export type Event =
       /** Whether the server wanted the password besides the key, which it was given. */
       readonly withPassword?: boolean;
     }
-  | { readonly type: 'problem'; readonly destination: Destination; readonly problem: Problem }
+  /** What an edit of a file on this machine will be; `destination` is the account it is about, if it is about one. */
+  | {
+      readonly type: 'edit';
+      readonly destination?: Destination;
+      readonly edit: LocalEdit;
+      /** Whether it is only shown, will be asked about, or is made straight away. */
+      readonly next: 'end' | 'ask' | 'apply';
+    }
+  | { readonly type: 'edited'; readonly destination?: Destination; readonly report: EditReport }
+  | { readonly type: 'problem'; readonly destination?: Destination; readonly problem: Problem }
   | { readonly type: 'report'; readonly report: Report }
   /** The last event of all. */
-  | { readonly type: 'summary'; readonly reports: readonly Report[] };
+  | {
+      readonly type: 'summary';
+      readonly reports: readonly Report[];
+      /** Where the command was about files of this machine and not about accounts. */
+      readonly edits?: readonly EditReport[];
+    };
 
 /** Watches a run. Only watches: nothing depends on it. */
 export type Observer = (event: Event) => void;

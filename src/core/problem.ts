@@ -14,6 +14,9 @@ export type Problem =
   | { code: 'no-key' }
   | { code: 'key-exists'; file: string }
   | { code: 'cannot-make-key'; cause: string }
+  | { code: 'not-private'; folder: string; found: string }
+  | { code: 'no-socket-folder'; folder: string }
+  | { code: 'name-taken'; name: string; file: string; line: number }
   | { code: 'needs-an-answer'; question: string; flag: string }
   | { code: 'no-answer-given'; question: string }
   | { code: 'interrupted' }
@@ -149,6 +152,21 @@ function words(p: Problem): Words {
       return [
         `could not make a key pair (${printable(p.cause)})`,
         'make one with ssh-keygen -t ed25519',
+      ];
+    case 'not-private':
+      return [
+        `${printable(p.folder)} is not a directory of your own (it is ${printable(p.found)})`,
+        'look at it and move it out of the way',
+      ];
+    case 'no-socket-folder':
+      return [
+        `there is no private directory whose path is short enough for a socket (${printable(p.folder)} is not)`,
+        'set XDG_RUNTIME_DIR to a short one that only you can enter',
+      ];
+    case 'name-taken':
+      return [
+        `"${printable(p.name)}" means something else already in ${printable(p.file)} line ${p.line}, and nothing was changed`,
+        'choose another name, or change that block',
       ];
     case 'needs-an-answer':
       return [`there is no terminal to ask: ${printable(p.question)}`, p.flag];

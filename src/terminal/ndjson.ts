@@ -1,11 +1,11 @@
 import { label } from '../core/destination.ts';
-import type { Event, Outcome, Report, StepReport } from '../core/event.ts';
+import type { EditReport, Event, LocalEdit, Outcome, Report, StepReport } from '../core/event.ts';
 import { reasonOf, type Change, type Plan, type PlannedStep } from '../core/plan.ts';
 import { explain, type Problem } from '../core/problem.ts';
 import { pathBytes } from '../core/remote-path.ts';
 import { Complaints } from './complaints.ts';
 import type { Manner, Streams, View } from './view.ts';
-import { actionOf } from './words.ts';
+import { actionOf, editActionOf } from './words.ts';
 
 /**
  * Shows a run as one JSON object per line on standard output, the last one the summary. Problems stand on
@@ -34,9 +34,9 @@ function encoded(object: object): string {
 
 function objectOf(event: Event, verbose: boolean): object | undefined {
   const { type } = event;
-  if (type === 'summary') return { type, accounts: event.reports.map(accountObject) };
+  if (type === 'summary') return summaryObject(event);
   if (type === 'report') return undefined;
-  const destination = label(event.destination);
+  const destination = event.destination && label(event.destination);
   switch (type) {
     case 'note':
       return verbose ? { type, destination, text: event.text } : undefined;
@@ -51,11 +51,30 @@ function objectOf(event: Event, verbose: boolean): object | undefined {
       return { type, destination, steps: event.steps.map(stepObject) };
     case 'verified':
       return { type, destination, loginShell: event.loginShell };
+    case 'edit':
+      return { type, destination, next: event.next, ...editObject(event.edit) };
+    case 'edited':
+      return { type, destination, ...editedObject(event.report) };
     case 'problem':
       return { type, destination, ...problemObject(event.problem) };
     default:
       return undefined;
   }
+}
+
+function summaryObject({ type, reports, edits }: Event & { type: 'summary' }): object {
+  const accounts = reports.map(accountObject);
+  return { type, accounts, ...(edits && { edits: edits.map(editedObject) }) };
+}
+
+function editedObject({ edit, status, because }: EditReport): object {
+  const { file, action } = editObject(edit);
+  return { file, ...(status !== 'unchanged' && { action }), status, reason: because };
+}
+
+function editObject(edit: LocalEdit): { file: string; action: string; [more: string]: unknown } {
+  const { file, reason, remarks } = edit;
+  return { file, action: editActionOf(edit), reason, remarks };
 }
 
 function accountObject({ destination, status, steps, verified, problem }: Report): object {

@@ -71,7 +71,9 @@ class TaskList implements View {
   }
 
   #follow(event: Exclude<Event, { type: 'summary' }>): void {
-    const account = label(event.type === 'report' ? event.report.destination : event.destination);
+    const about = event.type === 'report' ? event.report.destination : event.destination;
+    if (about === undefined) return;
+    const account = label(about);
     this.#running.get(account)?.observe(event);
     if (event.type === 'report') this.#shared.get(account)?.pass();
   }

@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import { counted } from '../core/count.ts';
 import { label, type Destination } from '../core/destination.ts';
 import { unifiedDiff } from '../core/diff.ts';
-import type { Event, Outcome, Report } from '../core/event.ts';
+import type { EditReport, Event, LocalEdit, Outcome, Report } from '../core/event.ts';
 import {
   changesOf,
   replaces,
@@ -12,6 +12,7 @@ import {
   type PlannedStep,
 } from '../core/plan.ts';
 import { printable, printableLines } from '../core/printable.ts';
+import { remotePath } from '../core/remote-path.ts';
 import { Complaints } from './complaints.ts';
 import type { Manner, Streams, View } from './view.ts';
 import { describe, loginCommand, signOf, stepsThatAre } from './words.ts';
@@ -65,6 +66,10 @@ class Text {
         return this.#line(
           `${label(event.destination)}: logged in with the key ${event.withPassword === true ? 'and the password' : 'alone'}, ${event.loginShell === undefined ? 'for file transfer' : `into ${printable(event.loginShell)}`}`,
         );
+      case 'edit':
+        return this.#edit(event.edit);
+      case 'edited':
+        return this.#edited(event.report);
       case 'report':
         return this.#report(event.report);
       case 'summary':
@@ -122,6 +127,19 @@ class Text {
     for (const line of unifiedDiff(change.path, change.before, change.after)) {
       this.#line(this.#styled(styleOfDiff(line), line));
     }
+  }
+
+  #edit({ file, before, after, reason, remarks }: LocalEdit): void {
+    this.#line(`${printable(file)}: ${printable(reason)}`);
+    for (const line of unifiedDiff(remotePath(file), before, after)) {
+      this.#line(this.#styled(styleOfDiff(line), line));
+    }
+    for (const remark of remarks) this.#line(`  ${printable(remark)}`);
+  }
+
+  #edited({ edit, status, because }: EditReport): void {
+    const style = status === 'declined' ? 'red' : 'green';
+    this.#line(this.#styled(style, `${printable(edit.file)}: ${printable(because)}`));
   }
 
   #outcome(destination: Destination, outcome: Outcome): void {

@@ -1,5 +1,5 @@
 import { counted } from '../core/count.ts';
-import type { Report } from '../core/event.ts';
+import type { LocalEdit, Report } from '../core/event.ts';
 import { sameContent, type Entry } from '../core/facts.ts';
 import type { Change, EntryChange, LoginShellChange } from '../core/plan.ts';
 import { printable, printablePath } from '../core/printable.ts';
@@ -16,6 +16,12 @@ export function actionOf(change: Change): Action {
   if (after.kind === 'symlink') return 'link';
   if (before.kind === 'absent') return 'create';
   return sameBesidesMode(before, after) ? 'mode' : 'replace';
+}
+
+/** What an edit of a file on this machine does to it. */
+export function editActionOf({ before, after }: LocalEdit): Action {
+  if (after.kind === 'absent') return 'remove';
+  return before.kind === 'absent' ? 'create' : 'replace';
 }
 
 /** The sign of a change: `+` comes, `-` goes, `~` becomes another. */

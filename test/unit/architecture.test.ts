@@ -108,9 +108,11 @@ test('a dry run is known to the command line and to the use cases, and to nothin
   const knowing = sources.filter(({ text }) => text.includes('dryRun')).map(({ name }) => name);
   expect(knowing.sort()).toEqual([
     'cli/options',
+    'run/mastering',
     'run/prepare',
     'run/reach',
     'run/route',
+    'run/save-as',
     'run/undo',
     'run/world',
   ]);
