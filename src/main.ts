@@ -1,7 +1,9 @@
 #!/usr/bin/env node
+import { homedir } from 'node:os';
 import { inspect } from 'node:util';
 import { version } from '../package.json';
 import { helpOrVersion, parseArguments } from './cli/arguments.ts';
+import { HOSTS_COMMAND, hostPrefix, sshConfigIn } from './cli/host-completion.ts';
 import { helpText } from './cli/help.ts';
 import { explain, problemOf } from './core/problem.ts';
 
@@ -15,6 +17,7 @@ process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
 /** Runs one command line, and gives its exit status. What a command needs is loaded only by that command. */
 async function main(argv: readonly string[]): Promise<number> {
   process.stdout.on('error', endWithReader);
+  if (argv[0] === HOSTS_COMMAND) return offerHosts(argv.slice(1));
   const wish = helpOrVersion(argv);
   if (wish === 'help') return print(helpText());
   if (wish === 'version') return print(`prep ${version}\n`);
@@ -29,6 +32,14 @@ async function main(argv: readonly string[]): Promise<number> {
     default:
       return (await import('./wiring.ts')).run(invocation, steps);
   }
+}
+
+/** For the completion scripts: the hosts that may stand where the last of these words does, one a line. */
+async function offerHosts(words: readonly string[]): Promise<number> {
+  const { hostsToOffer } = await import('./local/ssh-hosts.ts');
+  const prefix = hostPrefix(words.at(-1) ?? '');
+  const hosts = await hostsToOffer(homedir(), sshConfigIn(words));
+  return print(hosts.map((host) => `${prefix}${host}\n`).join(''));
 }
 
 function print(text: string): number {

@@ -1,5 +1,6 @@
 import { COMMANDS, type CompletionShell } from './arguments.ts';
 import { COMPLETION_SHELLS, FLAGS, type Flag } from './help.ts';
+import { HOSTS_COMMAND } from './host-completion.ts';
 
 /** What a shell shows beside each subcommand. */
 const ABOUT: Readonly<Record<(typeof COMMANDS)[number], string>> = {
@@ -13,6 +14,10 @@ const ABOUT: Readonly<Record<(typeof COMMANDS)[number], string>> = {
   export: 'write the same down for Ansible or cloud-init',
 };
 
+/** The subcommands that a host follows. */
+const WITH_HOSTS = ['undo', 'open', 'run'];
+const WITHOUT_HOSTS = COMMANDS.filter((name) => !WITH_HOSTS.includes(name));
+
 /** The completion script for a shell; to be sourced, or put where the shell looks for such. */
 export function completionScript(shell: CompletionShell, stepNames: readonly string[]): string {
   if (shell === 'bash') return bash(stepNames);
@@ -25,18 +30,34 @@ function bash(stepNames: readonly string[]): string {
     (flag) => `    ${spellings(flag).join('|')}) ${bashValue(flag, stepNames)} ;;`,
   );
   return `# bash completion for prep; in ~/.bashrc: eval "$(prep completion bash)"
+_prep_hosts() {
+  local host word words=()
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do [[ $word == = ]] || words+=("$word"); done
+  while IFS= read -r host; do
+    [[ $host == "$cur"* ]] && COMPREPLY+=("$host")
+  done < <("\${COMP_WORDS[0]/#\\~/$HOME}" ${HOSTS_COMMAND} "\${words[@]}" "$cur" 2>/dev/null)
+}
 _prep() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]}
+  # readline cuts words at @ (which stays with what follows it), at = and at :
+  local cur=$2 at=$COMP_CWORD prev word
   COMPREPLY=()
+  case $cur in @) at=$((at - 1)) ;; @*) at=$((at - 2)) ;; esac
+  [[ \${COMP_WORDS[at-1]} == = ]] && at=$((at - 1))
+  prev=\${COMP_WORDS[at-1]}
+  [[ \${COMP_WORDS[COMP_CWORD]} == : || \${COMP_WORDS[COMP_CWORD-1]} == : ]] && return
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do [[ $word == -- ]] && return; done
   case $prev in
 ${cases.join('\n')}
-    completion) COMPREPLY=($(compgen -W '${COMPLETION_SHELLS.join(' ')}' -- "$cur")); return ;;
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W '${FLAGS.map((flag) => `--${flag.name}`).join(' ')}' -- "$cur")); return ;;
   esac
-  declare -F _known_hosts_real >/dev/null && _known_hosts_real -a -- "$cur"
-  [ "$COMP_CWORD" -eq 1 ] && COMPREPLY+=($(compgen -W '${COMMANDS.join(' ')}' -- "$cur"))
+  case \${COMP_WORDS[1]} in
+    completion) [ "$at" -gt 1 ] && { COMPREPLY=($(compgen -W '${COMPLETION_SHELLS.join(' ')}' -- "$cur")); return; } ;;
+    ${WITHOUT_HOSTS.filter((name) => name !== 'completion').join('|')}) [ "$at" -gt 1 ] && return ;;
+  esac
+  _prep_hosts
+  [ "$at" -eq 1 ] && COMPREPLY+=($(compgen -W '${COMMANDS.join(' ')}' -- "$cur"))
 }
 complete -F _prep prep
 `;
@@ -46,13 +67,15 @@ function bashReply(how: string): string {
   return `COMPREPLY=($(compgen ${how} -- "$cur")); return`;
 }
 
+function bashFiles(how: string): string {
+  return `local IFS=$'\\n'; compopt -o filenames 2>/dev/null; ${bashReply(how)}`;
+}
+
 function bashValue({ completes = 'file' }: Flag, stepNames: readonly string[]): string {
   if (completes === 'nothing') return 'return';
-  if (completes === 'file') return bashReply('-f');
-  if (completes === 'directory') return bashReply('-d');
-  if (completes === 'host') {
-    return 'declare -F _known_hosts_real >/dev/null && _known_hosts_real -a -- "$cur"; return';
-  }
+  if (completes === 'file') return bashFiles('-f');
+  if (completes === 'directory') return bashFiles('-d');
+  if (completes === 'host') return '_prep_hosts; return';
   if (completes !== 'step') return bashReply(`-W '${completes.join(' ')}'`);
   return `local done=; [[ $cur == *,* ]] && done=\${cur%,*},; COMPREPLY=($(compgen -P "$done" -W '${stepNames.join(' ')}' -- "\${cur##*,}")); return`;
 }
@@ -67,12 +90,17 @@ _prep_first() {
   _describe command commands
   _prep_host
 }
-_prep_host() { _alternative 'users:user:_users -S @' 'hosts:host:_hosts' }
+_prep_host() {
+  local prep=\${words[1]/#\\~/$HOME}
+  local -a expl hosts
+  hosts=(\${(f)"$($prep ${HOSTS_COMMAND} "\${(@Q)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null)"})
+  _wanted hosts expl host compadd -a hosts
+}
 _prep_rest() {
   case $words[2] in
     completion) _values shell ${COMPLETION_SHELLS.join(' ')} ;;
-    steps|demo|mastering) ;;
-    *) _prep_host ;;
+    ${WITHOUT_HOSTS.filter((name) => name !== 'completion').join('|')}) ;;
+    *) (( \${words[(I)--]} && \${words[(I)--]} < CURRENT )) || _prep_host ;;
   esac
 }
 _prep() {
@@ -115,7 +143,13 @@ function fish(stepNames: readonly string[]): string {
     (name) => `complete -c prep -n __fish_use_subcommand -a ${name} -d '${ABOUT[name]}'`,
   );
   return `# fish completion for prep; prep completion fish > ~/.config/fish/completions/prep.fish
-complete -c prep -f -a '(__fish_complete_user_at_hosts)' -n 'not __fish_seen_subcommand_from steps demo mastering completion'
+function __prep_hosts
+    set -l words (commandline -opc)
+    set -l prep (string replace -r '^~(?=/)' $HOME -- $words[1])
+    command $prep ${HOSTS_COMMAND} $words[2..] (commandline -ct | string replace -r -- '^--[a-z-]+=' '') 2>/dev/null
+end
+complete -c prep -f
+complete -c prep -a '(__prep_hosts)' -n 'not __fish_seen_subcommand_from ${WITHOUT_HOSTS.join(' ')} --'
 complete -c prep -n '__fish_seen_subcommand_from completion' -a '${COMPLETION_SHELLS.join(' ')}'
 ${[...commands, ...flags].join('\n')}
 `;
@@ -125,7 +159,7 @@ function fishValue({ completes = 'file' }: Flag, stepNames: readonly string[]): 
   if (completes === 'nothing') return '-f';
   if (completes === 'file') return '-F';
   if (completes === 'directory') return `-f -a '(__fish_complete_directories)'`;
-  if (completes === 'host') return `-f -a '(__fish_complete_user_at_hosts)'`;
+  if (completes === 'host') return `-f -a '(__prep_hosts)'`;
   if (completes === 'step') return `-f -a '(__fish_append , ${stepNames.join(' ')})'`;
   return `-f -a '${completes.join(' ')}'`;
 }
