@@ -111,6 +111,7 @@ async function mastering({
     return report.status === 'declined' ? 1 : 0;
   } catch (error) {
     const problem = problemOf(error);
+    if (process.env['DEBUG']) process.stderr.write(`${String((error as Error).stack)}\n`);
     view.observe({ type: 'problem', problem });
     view.observe({ type: 'summary', reports: [], edits: [] });
     return explain(problem).exit;

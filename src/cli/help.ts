@@ -135,38 +135,63 @@ export const FLAGS: readonly Flag[] = [
   { name: 'help', short: 'h', about: 'print this' },
 ];
 
-const USAGE = `prep - prepare a remote account: key, permissions, dotfiles, login shell
+/** What prep is, in one line. */
+export const PURPOSE = 'prepare a remote account: key, permissions, dotfiles, login shell';
 
-usage:
-  prep [options] <destination>...              prepare accounts
-  prep undo [options] <destination>...         put back what was replaced last
-  prep open [options] <destination> [-- CMD]   open a session (screen -DR)
-  prep run [options] <destination> -- CMD...   run one command there
-  prep mastering [--remove] [-F FILE]          share connections, by ssh_config
-  prep steps                                   list the steps, in order
-  prep demo                                    prepare a throw-away account here
-  prep export ansible|cloud-init [<dest>...]   the same, for other tools
-  prep completion bash|zsh|fish                print a shell completion script
+/** Every way to call prep, and what it does. */
+export const USAGES: readonly (readonly [synopsis: string, about: string])[] = [
+  ['prep [options] <destination>...', 'prepare accounts'],
+  ['prep undo [options] <destination>...', 'put back what was replaced last'],
+  ['prep open [options] <destination> [-- CMD]', 'open a session (screen -DR)'],
+  ['prep run [options] <destination> -- CMD...', 'run one command there'],
+  ['prep mastering [--remove] [-F FILE]', 'share connections, by ssh_config'],
+  ['prep steps', 'list the steps, in order'],
+  ['prep demo', 'prepare a throw-away account here'],
+  ['prep export ansible|cloud-init [<dest>...]', 'the same, for other tools'],
+  ['prep completion bash|zsh|fish', 'print a shell completion script'],
+];
 
-A destination is [user@]host[:port], [user@][v6addr]:port,
-ssh://[user@]host[:port], or an ssh_config alias.`;
+/** What a destination is. */
+export const DESTINATION =
+  'A destination is [user@]host[:port], [user@][v6addr]:port, ssh://[user@]host[:port], or an ssh_config alias.';
 
-const CLOSING = `exit status:
-  0    done, or nothing to do
-  1    something failed or was blocked
-  2    usage error
-  130  interrupted
+/** What prep's exit status means. */
+export const EXITS: readonly (readonly [status: number, about: string])[] = [
+  [0, 'done, or nothing to do'],
+  [1, 'something failed or was blocked'],
+  [2, 'usage error'],
+  [130, 'interrupted'],
+];
 
-examples:
-  prep alice@web1                     prepare alice's account on web1
-  prep -n --only dotfiles web1 web2   show what the dotfiles would change`;
+/** Calls of prep, and what they do. */
+export const EXAMPLES: readonly (readonly [call: string, about: string])[] = [
+  ['prep alice@web1', "prepare alice's account on web1"],
+  ['prep -n --only dotfiles web1 web2', 'show what the dotfiles would change'],
+];
 
 const ABOUT_COLUMN = 32;
 const WIDTH = 80;
 
 /** What `prep --help` prints, 80 columns wide. */
 export function helpText(): string {
-  return [USAGE, '', 'options:', ...FLAGS.flatMap(optionLines), '', CLOSING, ''].join('\n');
+  return [
+    `prep - ${PURPOSE}`,
+    '',
+    'usage:',
+    ...USAGES.map(([synopsis, about]) => `  ${synopsis.padEnd(45)}${about}`),
+    '',
+    ...wrapped(DESTINATION, WIDTH),
+    '',
+    'options:',
+    ...FLAGS.flatMap(optionLines),
+    '',
+    'exit status:',
+    ...EXITS.map(([status, about]) => `  ${String(status).padEnd(5)}${about}`),
+    '',
+    'examples:',
+    ...EXAMPLES.map(([call, about]) => `  ${call.padEnd(36)}${about}`),
+    '',
+  ].join('\n');
 }
 
 function optionLines({ short, name, value, about }: Flag): string[] {
@@ -176,11 +201,11 @@ function optionLines({ short, name, value, about }: Flag): string[] {
   return [left.padEnd(ABOUT_COLUMN) + first, ...rest.map((line) => indent + line)];
 }
 
-function wrapped(text: string): string[] {
+function wrapped(text: string, width = WIDTH - ABOUT_COLUMN): string[] {
   const lines: string[] = [];
   for (const word of text.split(' ')) {
     const last = lines.at(-1);
-    const fits = last !== undefined && last.length + 1 + word.length <= WIDTH - ABOUT_COLUMN;
+    const fits = last !== undefined && last.length + 1 + word.length <= width;
     if (fits) lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(word);
   }

@@ -61,7 +61,7 @@ function unquoted(_: string, double?: string, single?: string, escaped?: string)
 
 /** A value as it must stand in ssh_config to be read as one word. */
 export function configWord(value: string): string {
-  return /[\s"'#\\]/.test(value) ? `"${value.replace(/["\\]/g, '\\$&')}"` : value;
+  return /^=|[\s"'#\\]/.test(value) ? `"${value.replace(/["\\]/g, '\\$&')}"` : value;
 }
 
 /** The marks around the block that `prep mastering` adds; what the first says in between is how to take it out exactly. */

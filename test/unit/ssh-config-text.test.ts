@@ -153,6 +153,7 @@ describe('directives', () => {
       fc.property(fc.string({ minLength: 1, unit: 'grapheme-ascii' }), (value) => {
         expect(directives(`User ${configWord(value)}`)[0]?.values).toEqual([value]);
       }),
+      { numRuns: 3000 },
     );
   });
 });
