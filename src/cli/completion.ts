@@ -1,5 +1,5 @@
 import { COMMANDS, type CompletionShell } from './arguments.ts';
-import { COMPLETION_SHELLS, FLAGS, type Flag } from './help.ts';
+import { COMPLETION_SHELLS, EXPORT_FORMATS, FLAGS, type Flag } from './help.ts';
 import { HOSTS_COMMAND } from './host-completion.ts';
 
 /** What a shell shows beside each subcommand. */
@@ -14,9 +14,11 @@ const ABOUT: Readonly<Record<(typeof COMMANDS)[number], string>> = {
   export: 'write the same down for Ansible or cloud-init',
 };
 
-/** The subcommands that a host follows. */
-const WITH_HOSTS = ['undo', 'open', 'run'];
-const WITHOUT_HOSTS = COMMANDS.filter((name) => !WITH_HOSTS.includes(name));
+/** The subcommands that no host follows. */
+const WITHOUT_HOSTS = ['mastering', 'steps', 'demo', 'completion'];
+
+/** What the word after a subcommand must be one of. */
+const CHOICES = Object.entries({ completion: COMPLETION_SHELLS, export: EXPORT_FORMATS });
 
 /** The completion script for a shell; to be sourced, or put where the shell looks for such. */
 export function completionScript(shell: CompletionShell, stepNames: readonly string[]): string {
@@ -28,6 +30,9 @@ export function completionScript(shell: CompletionShell, stepNames: readonly str
 function bash(stepNames: readonly string[]): string {
   const cases = FLAGS.filter((flag) => flag.value).map(
     (flag) => `    ${spellings(flag).join('|')}) ${bashValue(flag, stepNames)} ;;`,
+  );
+  const choices = CHOICES.map(
+    ([name, words]) => `    ${name}) ${bashReply(`-W '${words.join(' ')}'`)} ;;`,
   );
   return `# bash completion for prep; in ~/.bashrc: eval "$(prep completion bash)"
 _prep_hosts() {
@@ -52,10 +57,10 @@ ${cases.join('\n')}
   case $cur in
     -*) COMPREPLY=($(compgen -W '${FLAGS.map((flag) => `--${flag.name}`).join(' ')}' -- "$cur")); return ;;
   esac
-  case \${COMP_WORDS[1]} in
-    completion) [ "$at" -gt 1 ] && { COMPREPLY=($(compgen -W '${COMPLETION_SHELLS.join(' ')}' -- "$cur")); return; } ;;
-    ${WITHOUT_HOSTS.filter((name) => name !== 'completion').join('|')}) [ "$at" -gt 1 ] && return ;;
-  esac
+  if [ "$at" -eq 2 ]; then case \${COMP_WORDS[1]} in
+${choices.join('\n')}
+  esac; fi
+  if [ "$at" -gt 1 ]; then case \${COMP_WORDS[1]} in ${WITHOUT_HOSTS.join('|')}) return ;; esac; fi
   _prep_hosts
   [ "$at" -eq 1 ] && COMPREPLY+=($(compgen -W '${COMMANDS.join(' ')}' -- "$cur"))
 }
@@ -83,6 +88,10 @@ function bashValue({ completes = 'file' }: Flag, stepNames: readonly string[]): 
 function zsh(stepNames: readonly string[]): string {
   const flags = FLAGS.map((flag) => `    ${zshFlag(flag, stepNames)}`);
   const commands = COMMANDS.map((name) => `'${name}:${ABOUT[name]}'`);
+  const choices = CHOICES.map(
+    ([name, words]) =>
+      `    ${name}) (( CURRENT == 3 )) && { _values word ${words.join(' ')}; return } ;|`,
+  );
   return `#compdef prep
 # zsh completion for prep; in ~/.zshrc after compinit: eval "$(prep completion zsh)"
 _prep_first() {
@@ -98,8 +107,8 @@ _prep_host() {
 }
 _prep_rest() {
   case $words[2] in
-    completion) _values shell ${COMPLETION_SHELLS.join(' ')} ;;
-    ${WITHOUT_HOSTS.filter((name) => name !== 'completion').join('|')}) ;;
+${choices.join('\n')}
+    ${WITHOUT_HOSTS.join('|')}) ;;
     *) (( \${words[(I)--]} && \${words[(I)--]} < CURRENT )) || _prep_host ;;
   esac
 }
@@ -142,6 +151,10 @@ function fish(stepNames: readonly string[]): string {
   const commands = COMMANDS.map(
     (name) => `complete -c prep -n __fish_use_subcommand -a ${name} -d '${ABOUT[name]}'`,
   );
+  const choices = CHOICES.map(
+    ([name, words]) =>
+      `complete -c prep -n '__fish_seen_subcommand_from ${name}; and not __fish_seen_subcommand_from ${words.join(' ')}' -a '${words.join(' ')}'`,
+  );
   return `# fish completion for prep; prep completion fish > ~/.config/fish/completions/prep.fish
 function __prep_hosts
     set -l words (commandline -opc)
@@ -150,7 +163,7 @@ function __prep_hosts
 end
 complete -c prep -f
 complete -c prep -a '(__prep_hosts)' -n 'not __fish_seen_subcommand_from ${WITHOUT_HOSTS.join(' ')} --'
-complete -c prep -n '__fish_seen_subcommand_from completion' -a '${COMPLETION_SHELLS.join(' ')}'
+${choices.join('\n')}
 ${[...commands, ...flags].join('\n')}
 `;
 }

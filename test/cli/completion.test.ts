@@ -13,6 +13,8 @@ const CASES: readonly (readonly [typed: string, offered: readonly string[]])[] =
   ['prep --save', ['--save-as']],
   ['prep mast', ['mastering']],
   ['prep completion fi', ['fish']],
+  ['prep export clo', ['cloud-init']],
+  ['prep export ansible incl', ['included-1']],
   ['prep --only log', ['login-shell']],
   ['prep --only ssh-dir,dotf', ['ssh-dir,dotfiles']],
   ['prep --host-key acc', ['accept-new']],
