@@ -44,8 +44,9 @@ _prep_hosts() {
 }
 _prep() {
   # readline cuts words at @ (which stays with what follows it), at = and at :
-  local cur=$2 at=$COMP_CWORD prev word
+  local cur=\${2-\${COMP_WORDS[COMP_CWORD]}} at=$COMP_CWORD prev word
   COMPREPLY=()
+  [[ $cur == = ]] && cur=
   case $cur in @) at=$((at - 1)) ;; @*) at=$((at - 2)) ;; esac
   [[ \${COMP_WORDS[at-1]} == = ]] && at=$((at - 1))
   prev=\${COMP_WORDS[at-1]}
