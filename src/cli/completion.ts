@@ -27,6 +27,16 @@ export function completionScript(shell: CompletionShell, stepNames: readonly str
   return fish(stepNames);
 }
 
+/** Compared by the shell itself: compgen -W would expand what the user has typed. */
+const BASH_HOSTS = `_prep_hosts() {
+  local host word words=()
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do [[ $word == = ]] || words+=("$word"); done
+  while IFS= read -r host; do
+    [[ $host == "$cur"* ]] && COMPREPLY+=("$host")
+  done < <("\${COMP_WORDS[0]/#\\~/$HOME}" ${HOSTS_COMMAND} "\${words[@]}" "$cur" 2>/dev/null)
+}
+`;
+
 function bash(stepNames: readonly string[]): string {
   const cases = FLAGS.filter((flag) => flag.value).map(
     (flag) => `    ${spellings(flag).join('|')}) ${bashValue(flag, stepNames)} ;;`,
@@ -35,14 +45,7 @@ function bash(stepNames: readonly string[]): string {
     ([name, words]) => `    ${name}) ${bashReply(`-W '${words.join(' ')}'`)} ;;`,
   );
   return `# bash completion for prep; in ~/.bashrc: eval "$(prep completion bash)"
-_prep_hosts() {
-  local host word words=()
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do [[ $word == = ]] || words+=("$word"); done
-  while IFS= read -r host; do
-    [[ $host == "$cur"* ]] && COMPREPLY+=("$host")
-  done < <("\${COMP_WORDS[0]/#\\~/$HOME}" ${HOSTS_COMMAND} "\${words[@]}" "$cur" 2>/dev/null)
-}
-_prep() {
+${BASH_HOSTS}_prep() {
   # readline cuts words at @ (which stays with what follows it), at = and at :
   local cur=\${2-\${COMP_WORDS[COMP_CWORD]}} at=$COMP_CWORD prev word
   COMPREPLY=()
