@@ -150,9 +150,13 @@ describeSshd('--save-as', () => {
 
   test('a file that cannot be written is said, and the account is ready nevertheless', async () => {
     const { server, laptop } = visit;
-    // By the time the account is prepared, the link leads nowhere.
-    const pipe = `exec 3<>/dev/tcp/${server.host}/${server.port}; cat <&3 & cat >&3; kill $!`;
-    const command = `bash -c 'rm -rf ${laptop.path('dots')}; ${pipe}'`;
+    // By the time the account is prepared, the link leads nowhere. The command ends with its connection.
+    const script = `require('fs').rmSync(${JSON.stringify(laptop.path('dots'))}, { recursive: true, force: true });
+      const socket = require('net').connect(${server.port}, '${server.host}');
+      process.stdin.pipe(socket).pipe(process.stdout);
+      socket.on('close', () => process.exit());`;
+    laptop.write('through.cjs', script);
+    const command = `${process.execPath} ${laptop.path('through.cjs')}`;
     laptop.write('dots/config', `Host ${server.host}\n  ProxyCommand ${command}\n`);
     symlinkSync('../dots/config', laptop.path('.ssh/config'));
     const run = await prep();
