@@ -2,17 +2,18 @@ import { homedir, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { ExportFormat, Invocation } from './cli/arguments.ts';
 import type { Options } from './cli/options.ts';
-import type { Destination } from './core/destination.ts';
+import { label, type Destination } from './core/destination.ts';
 import type { Observer, Report } from './core/event.ts';
 import type { Desired, Step } from './core/plan.ts';
+import { printable } from './core/printable.ts';
 import { explain, PrepError, problemOf } from './core/problem.ts';
 import type { Prompter } from './core/prompter.ts';
 import type { Secret } from './core/secret.ts';
 import { answeringSafely, unattended } from './core/unattended.ts';
 import { givenNewPassword, givenPassword } from './local/password.ts';
-import type { Preparation } from './run/prepare.ts';
 import type { World } from './run/world.ts';
 import { resolveSettings, type SettingsFlags } from './ssh/settings.ts';
+import type { Target } from './targets.ts';
 import type { View } from './terminal/view.ts';
 
 /** The package's own dotfiles: beside dist/, where this is built to. */
@@ -23,6 +24,8 @@ interface Terminal {
   readonly view: View;
   readonly prompter: Prompter;
   readonly attended: boolean;
+  /** Says what is known, where the run is interrupted. */
+  lastWords?: () => void;
   close(): void;
 }
 
@@ -34,57 +37,67 @@ export async function run(invocation: Invocation, steps: readonly Step[]): Promi
   if (invocation.command !== 'prepare' && invocation.command !== 'undo') {
     throw notThereYet(`prep ${invocation.command}`);
   }
-  refuseWhatIsMissing(invocation.options);
-  const settings = settingsAhead(invocation);
-  const password = await givenPassword(invocation.options.passwordFile);
-  const newPassword = await givenNewPassword(invocation.options.newPasswordFile);
-  const terminal = await openTerminal(invocation.options);
+  const { command, options } = invocation;
+  refuseWhatIsMissing(options);
+  const targets = await targetsFor(invocation, steps);
+  const settings = settingsFor(targets);
+  const password = await givenPassword(options.passwordFile);
+  const newPassword = await givenNewPassword(options.newPasswordFile);
+  const terminal = await openTerminal(options, targets);
   process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
+  const worldFor = (target: Target): World => ({
+    ...worldOf(target.options, steps, terminal, homedir(), target.password ?? password),
+    settings: settings(target),
+    ...(newPassword !== undefined && { newPassword }),
+  });
+  const onInterrupt = (lastWords: () => void): void => void (terminal.lastWords = lastWords);
+  const isFailure = (report: Report): boolean => exitStatus(report) !== 0;
   try {
-    const world = {
-      ...worldOf(invocation.options, steps, terminal, homedir(), password),
-      settings,
-      ...(newPassword !== undefined && { newPassword }),
-    };
-    return await serve(world, invocation, terminal.view);
+    const { serve } = await import('./serve.ts');
+    const { view } = terminal;
+    const job = { command, options, targets, worldFor, isFailure, view, onInterrupt };
+    return Math.max(...(await serve(job)).map(exitStatus));
+  } catch (error) {
+    if (problemOf(error).code === 'interrupted') interrupted(terminal);
+    throw error;
   } finally {
     terminal.close();
   }
 }
 
-/** Asks ssh for its configuration while the rest of prep is loaded. */
-function settingsAhead({
-  destinations,
-  options,
-}: Extract<Invocation, { command: 'prepare' | 'undo' }>): World['settings'] {
-  const home = homedir();
-  const asked = destinations.map(
-    (destination) => [destination, resolveSettings(destination, options, home)] as const,
-  );
-  for (const [, settings] of asked) settings.catch(() => undefined);
-  const known = new Map(asked);
-  return (destination) => known.get(destination) ?? resolveSettings(destination, options, home);
+/** The accounts that were asked for. What reads hosts files is loaded where there may be several. */
+async function targetsFor(
+  { destinations, options }: Extract<Invocation, { command: 'prepare' | 'undo' }>,
+  steps: readonly Step[],
+): Promise<readonly Target[]> {
+  const [destination, ...others] = destinations;
+  if (destination !== undefined && others.length === 0 && options.hosts === undefined) {
+    return [{ destination, options, words: [label(destination)] }];
+  }
+  const { targetsOf } = await import('./targets.ts');
+  const names = steps.map(({ name }) => name);
+  const { targets, leftOut } = await targetsOf(destinations, options, names);
+  for (const host of leftOut) process.stderr.write(`prep: ${printable(host)} is left out\n`);
+  return targets;
 }
 
-/** Does what was asked, account by account; one account's problem stops no other. */
-async function serve(
-  world: World,
-  { command, destinations, options }: Invocation & { readonly command: 'prepare' | 'undo' },
-  view: View,
-): Promise<number> {
-  const work =
-    command === 'undo' ? await undoing(world) : await preparing(world, options, destinations);
-  const reports: Report[] = [];
-  for (const destination of destinations) {
-    const report = await work(destination).catch((error: unknown) =>
-      failed(world, destination, error),
-    );
-    world.observe({ type: 'report', report });
-    reports.push(report);
+/** Asks ssh once for each account; for a single one while the rest of prep is loaded, for many as they come. */
+function settingsFor(targets: readonly Target[]): (target: Target) => World['settings'] {
+  const asked = new Map<string, ReturnType<World['settings']>>();
+  const settings = (
+    { options }: Target,
+    destination: Destination,
+  ): ReturnType<World['settings']> => {
+    const name = JSON.stringify([label(destination), options.port]);
+    const known = asked.get(name) ?? resolveSettings(destination, options, homedir());
+    asked.set(name, known);
+    return known;
+  };
+  const [target, ...others] = targets;
+  if (target !== undefined && others.length === 0) {
+    settings(target, target.destination).catch(() => undefined);
   }
-  world.observe({ type: 'summary', reports });
-  await view.finish();
-  return Math.max(...reports.map(exitStatus));
+  return (one) => (destination) => settings(one, destination);
 }
 
 /** Edits the user's ssh_config; no account is reached. */
@@ -118,25 +131,6 @@ async function mastering({
   } finally {
     terminal.close();
   }
-}
-
-type Work = (destination: Destination) => Promise<Report>;
-
-async function preparing(
-  world: World,
-  { saveAs }: Options,
-  destinations: readonly Destination[],
-): Promise<Work> {
-  const { gather, prepare } = await import('./run/prepare.ts');
-  const preparation: Preparation = await gather(world, destinations);
-  if (saveAs === undefined) return (destination) => prepare(world, destination, preparation);
-  const { prepareAndSave } = await import('./run/save-as.ts');
-  return (destination) => prepareAndSave(world, destination, preparation, saveAs);
-}
-
-async function undoing(world: World): Promise<Work> {
-  const { undo } = await import('./run/undo.ts');
-  return (destination) => undo(world, destination);
 }
 
 function failed(world: World, destination: Destination, error: unknown): Report {
@@ -182,10 +176,11 @@ function hopFlags(options: Options, jump: readonly Destination[]): SettingsFlags
 }
 
 /** Where nobody sits at a terminal, nobody is asked; where nobody looks at one, lines are plain. */
-async function openTerminal(options: Options): Promise<Terminal> {
-  const attended = process.stdin.isTTY === true && process.stderr.isTTY === true;
+async function openTerminal(options: Options, targets: readonly Target[] = []): Promise<Terminal> {
+  const typed = process.stdin.isTTY === true && options.hosts !== '-';
+  const attended = typed && process.stderr.isTTY === true;
   if (!attended) {
-    const view = await viewFor(options);
+    const view = await viewFor(options, targets);
     return { view, prompter: unattended(options.yes), attended, close: () => undefined };
   }
   const { Keyboard } = await import('./terminal/keyboard.ts');
@@ -193,20 +188,24 @@ async function openTerminal(options: Options): Promise<Terminal> {
   const keyboard = new Keyboard(process.stdin);
   const asking = new InquirerPrompter(keyboard, process.stderr);
   const prompter = options.yes ? answeringSafely(asking) : asking;
-  return { view: await viewFor(options), prompter, attended, close: () => keyboard.close() };
+  const view = await viewFor(options, targets);
+  return { view, prompter, attended, close: () => keyboard.close() };
 }
 
-async function viewFor(options: Options): Promise<View> {
+async function viewFor(options: Options, targets: readonly Target[] = []): Promise<View> {
   const streams = { out: process.stdout, err: process.stderr };
-  if (options.json) return (await import('./terminal/ndjson.ts')).ndjsonView(streams, options);
+  const accounts = targets.map(({ destination }) => destination);
+  const manner = { verbosity: options.verbosity, accounts };
+  if (options.json) return (await import('./terminal/ndjson.ts')).ndjsonView(streams, manner);
   if (process.stdout.isTTY === true && options.verbosity !== 'quiet') {
-    return (await import('./terminal/task-list.ts')).taskListView(streams, options);
+    return (await import('./terminal/task-list.ts')).taskListView(streams, manner);
   }
-  return (await import('./terminal/text.ts')).textView(streams, options);
+  return (await import('./terminal/text.ts')).textView(streams, manner);
 }
 
 /** Whatever is under way on the server is finished or undone there by itself: each path is old or new. */
-function interrupted(terminal: Terminal): void {
+function interrupted(terminal: Terminal): never {
+  terminal.lastWords?.();
   terminal.view.interrupt();
   terminal.close();
   process.exit(explain({ code: 'interrupted' }).exit);
@@ -215,10 +214,7 @@ function interrupted(terminal: Terminal): void {
 /** Flags whose work is not part of this version say so, instead of being ignored. */
 function refuseWhatIsMissing(options: Options): void {
   const missing: readonly (readonly [boolean, string])[] = [
-    [options.hosts !== undefined, '--hosts'],
-    [options.samePassword, '--same-password'],
     [options.transport === 'openssh', '--transport openssh'],
-    [options.retry !== undefined, '--retry'],
     [options.config !== undefined, '--config'],
   ];
   for (const [given, name] of missing) if (given) throw notThereYet(name);
@@ -236,9 +232,9 @@ async function exported(
   const terminal = await openTerminal(options);
   try {
     const world = worldOf(options, steps, terminal, homedir());
-    const { gather } = await import('./run/prepare.ts');
-    const { desired, chosen } = await gather(world, destinations);
-    if (chosen.toMake !== undefined) throw new PrepError({ code: 'no-key' });
+    const { gather } = await import('./run/gather.ts');
+    const { desired, keysAreNew } = await gather(world, destinations);
+    if (keysAreNew) throw new PrepError({ code: 'no-key' });
     const names = new Set(world.steps.map(({ name }) => name));
     process.stdout.write(await description(format, desired, names, destinations));
     return 0;
@@ -263,7 +259,8 @@ async function description(
 
 async function demo(options: Options, steps: readonly Step[]): Promise<number> {
   const { runDemo } = await import('./demo/demo.ts');
-  const { gather, prepare } = await import('./run/prepare.ts');
+  const { gather } = await import('./run/gather.ts');
+  const { prepare } = await import('./run/prepare.ts');
   const view = await viewFor(options);
   const print = (line: string): boolean => process.stdout.write(`${line}\n`);
   return runDemo(async (destination, { home, password, knownHosts, sshConfig }) => {

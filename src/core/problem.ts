@@ -7,6 +7,9 @@ export type Problem =
   | { code: 'usage'; text: string }
   | { code: 'bad-destination'; text: string }
   | { code: 'bad-port'; text: string }
+  | { code: 'bad-hosts-line'; cause: string; action: string }
+  /** `where` is `line 3`, `host web1` or empty. */
+  | { code: 'in-hosts-file'; file: string; where: string; problem: Problem }
   // this machine
   | { code: 'cannot-read'; file: string; what: string; cause: string }
   | { code: 'cannot-write'; file: string; what: string; cause: string }
@@ -123,6 +126,12 @@ function words(p: Problem): Words {
       return [`"${printable(p.text)}" is not a destination`, 'write it as [user@]host[:port]', 2];
     case 'bad-port':
       return [`"${printable(p.text)}" is not a port`, 'give a number from 1 to 65535', 2];
+    case 'bad-hosts-line':
+      return [printable(p.cause), printable(p.action), 2];
+    case 'in-hosts-file': {
+      const [cause, action] = words(p.problem);
+      return [`${printable(`${p.file} ${p.where}`.trim())}: ${cause}`, action, 2];
+    }
     case 'cannot-read':
       return [
         `cannot read the ${p.what} ${printable(p.file)} (${printable(p.cause)})`,

@@ -26,6 +26,8 @@ export interface Prompter {
   expectQuestion?(): void;
   /** Masked; `message` is the whole prompt, e.g. `alice@web1's password:`. An aborted signal withdraws the question. */
   password(message: string, signal?: AbortSignal): Promise<Secret>;
+  /** As `password`, for a key of this machine's, which may be wanted by many accounts at the same time; `password` does where it is missing. */
+  passphrase?(message: string): Promise<Secret>;
   /** A new passphrase or password, asked twice until both agree. */
   newPassword(message: string, options?: { readonly mayBeEmpty?: boolean }): Promise<Secret>;
   /** Yes or no. `safe` is what `--yes` answers; without one, `--yes` does not help and the question is refused. */

@@ -51,11 +51,14 @@ export async function accessFor(
 /** What was said, by who watches: the same file is read for every destination. */
 const said = new WeakMap<World['observe'], Set<string>>();
 
-function sayWhatIsIgnored({ observe }: World, { destination, ignored }: Settings): void {
+function sayWhatIsIgnored(
+  { observe, said: shared }: World,
+  { destination, ignored }: Settings,
+): void {
   if (ignored === undefined) return;
   const what = ignored.what.map(printable).join(', ');
   const text = `there is no ssh on this machine, and prep alone ignores in ${printable(ignored.file)}: ${what}`;
-  const before = said.get(observe) ?? new Set();
+  const before = shared ?? said.get(observe) ?? new Set();
   said.set(observe, before);
   if (!before.has(text)) observe({ type: 'notice', destination, text });
   before.add(text);

@@ -8,6 +8,9 @@ import type { World } from './world.ts';
 /** More than these would use up a server's patience (MaxAuthTries is 6 by default). */
 const KEYS = 3;
 
+/** For how many destinations ssh is asked at the same time. */
+const AT_ONCE = 10;
+
 /** Told why a key is not tried. */
 type Note = (text: string) => void;
 
@@ -57,12 +60,15 @@ async function chosenBlobs(
   return keys.map(({ key }) => key.blob);
 }
 
-/** A key of this machine as one to log in with. */
+const made = new Map<string, LoginKey>();
+
+/** A key of this machine as one to log in with: the same for all accounts, so that it is opened once. */
 export function loginKey({ key, privateFile }: LocalKey, { agent }: { agent?: string }): LoginKey {
-  return new LoginKey(key, {
-    ...(privateFile !== undefined && { file: privateFile }),
-    ...(agent !== undefined && { agent }),
-  });
+  const name = JSON.stringify([key.blob, privateFile]);
+  const known =
+    made.get(name) ?? new LoginKey(key, privateFile === undefined ? {} : { file: privateFile });
+  made.set(name, known);
+  return known.through(agent);
 }
 
 async function namedKeys(
@@ -118,10 +124,13 @@ export async function agentsFor(
   destinations: readonly Destination[],
 ): Promise<readonly string[]> {
   const usual = { agent: process.env['SSH_AUTH_SOCK'] };
-  const places = destinations.map((destination) =>
-    // What is wrong with a destination is said when its turn has come.
-    settings(destination).catch(() => usual),
-  );
-  const agents = places.length > 0 ? await Promise.all(places) : [usual];
-  return [...new Set(agents.map(({ agent }) => agent))].filter((agent) => agent !== undefined);
+  const agents = new Set<string | undefined>(destinations.length === 0 ? [usual.agent] : []);
+  for (let at = 0; at < destinations.length; at += AT_ONCE) {
+    const places = destinations.slice(at, at + AT_ONCE).map((destination) =>
+      // What is wrong with a destination is said when its turn has come.
+      settings(destination).catch(() => usual),
+    );
+    for (const { agent } of await Promise.all(places)) agents.add(agent);
+  }
+  return [...agents].filter((agent) => agent !== undefined);
 }

@@ -1,83 +1,37 @@
 import type { Destination } from '../core/destination.ts';
 import type { Report } from '../core/event.ts';
-import { changesOf, invert, makePlan, readingsOf, type Desired, type Plan } from '../core/plan.ts';
+import { changesOf, invert, makePlan, readingsOf, type Plan } from '../core/plan.ts';
 import { explain, problemOf, type Problem } from '../core/problem.ts';
-import { readDotfiles } from '../local/dotfiles.ts';
-import { writeKeyPair } from '../local/key-pair.ts';
-import { chooseKeys, type ChosenKeys } from '../local/keys.ts';
 import { LoginKey } from '../ssh/login-key.ts';
 import type { Session } from '../ssh/session.ts';
-import { agentsFor, loginKey } from './login-keys.ts';
 import { carryOut, confirmed, planned, reportOf, type CarriedOut } from './carry-out.ts';
 import { consider } from './fallback.ts';
+import type { Preparation } from './gather.ts';
 import { reach, type Reached } from './reach.ts';
+import { ended, throughout, type Begun } from './phases.ts';
 import { beginTrial, refusal, type Trial } from './verify.ts';
 import type { World } from './world.ts';
 
-/** The desired state, put together once for all accounts. */
-export interface Preparation {
-  readonly desired: Desired;
-  readonly keys: readonly LoginKey[];
-  /** A key pair that was wished for and is written when the first real run begins. */
-  readonly chosen: ChosenKeys;
-}
-
-/** Reads this machine's half of the job, for all destinations: keys and dotfiles. @throws PrepError */
-export async function gather(
-  world: World,
-  destinations: readonly Destination[],
-): Promise<Preparation> {
-  const { wishes, home } = world;
-  const names = new Set(world.steps.map(({ name }) => name));
-  const chosen: ChosenKeys =
-    names.has('authorized-keys') || wishes.identities.length > 0
-      ? await chooseKeys({
-          identities: wishes.identities,
-          home,
-          prompter: world.prompter,
-          agents: () => agentsFor(world, destinations),
-        })
-      : { keys: [] };
-  const dotfiles = names.has('dotfiles')
-    ? await readDotfiles({
-        home,
-        packageDir: world.packageDotfiles,
-        ...(wishes.dotfiles !== undefined && { dir: wishes.dotfiles }),
-      })
-    : [];
-  const desired = {
-    keys: chosen.keys.map(({ key }) => key),
-    dotfiles,
-    loginShell: wishes.shell,
-    shellFallback: wishes.shellFallback,
-  };
-  return { desired, chosen, keys: loginKeys(chosen) };
-}
-
-/** The chosen keys as keys to log in with, their private halves wherever they are. */
-function loginKeys({ keys, toMake }: ChosenKeys): LoginKey[] {
-  return keys.map((key) =>
-    toMake === undefined
-      ? loginKey(key, {})
-      : new LoginKey(key.key, {
-          text: toMake.pair.privateText,
-          passphrase: toMake.pair.passphrase,
-        }),
-  );
-}
-
-/** Prepares one account, and says what came of it. Never rejects for what goes wrong there. */
+/** Prepares one account, and says what came of it. @throws PrepError with whatever is in the way */
 export async function prepare(
   world: World,
   destination: Destination,
   preparation: Preparation,
 ): Promise<Report> {
-  const { desired, keys } = preparation;
-  // A key that was only just made is known nowhere yet.
-  const known = preparation.chosen.toMake === undefined ? keys : [];
+  return ended(await beginPreparing(world, destination, preparation));
+}
+
+/** The half of it that may have questions: logs in, plans, and asks. @throws PrepError with whatever is in the way */
+export async function beginPreparing(
+  world: World,
+  destination: Destination,
+  preparation: Preparation,
+): Promise<Begun> {
+  const { desired, keys, keysAreNew } = preparation;
+  const known = keysAreNew ? [] : keys;
   const wanted = readingsOf(world.steps, desired);
   const first = await reach(world, { destination, keys: known, readings: wanted });
-  try {
+  return throughout(first, async () => {
     const straight = makePlan(destination, first.facts, desired, world.steps);
     const { plan, reached, readings } = await consider(
       world,
@@ -88,18 +42,14 @@ export async function prepare(
     await reached.remember();
     if (changesOf(plan).length === 0) return nothingToDo(world, plan, reached, keys);
     const agreed = await confirmed(world, plan, reached);
-    await writePair(preparation);
-    const trial = await trialFor(world, agreed, reached, keys);
-    const done = await carryOut(world, agreed, reached, readings);
-    return await proven(world, agreed, reached, done, trial);
-  } finally {
-    first.account.close();
-    first.way.close();
-  }
-}
-
-async function writePair({ chosen: { toMake } }: Preparation): Promise<void> {
-  if (toMake !== undefined) await writeKeyPair(toMake.folder, toMake.pair);
+    const proof = await proofFor(world, agreed, reached, keys);
+    return async () => {
+      await preparation.writePair();
+      const attempt = proof instanceof LoginKey ? keyTrial(world, reached, proof) : proof;
+      const done = await carryOut(world, agreed, reached, readings);
+      return proven(world, agreed, reached, done, attempt);
+    };
+  });
 }
 
 function nothingToDo(
@@ -123,24 +73,27 @@ interface KeyTrial {
   readonly trial: Trial;
 }
 
+function keyTrial(world: World, reached: Reached, key: LoginKey): KeyTrial {
+  return { key, trial: beginTrial(world, reached, key) };
+}
+
 /**
- * A trial login is called for whenever something changed; but a session that was let in by the key
- * itself has proven it, as long as the login shell stays what it was.
+ * The key for the trial login, made ready. One is called for whenever something changes; but a session that
+ * was let in by the key itself has proven it, as long as the login shell stays what it was.
  */
-async function trialFor(
+async function proofFor(
   world: World,
   plan: Plan,
   reached: Reached,
   keys: readonly LoginKey[],
-): Promise<KeyTrial | 'not wanted' | 'proven'> {
+): Promise<LoginKey | 'not wanted' | 'proven'> {
   const changes = changesOf(plan);
   if (!world.wishes.verify || changes.length === 0) return 'not wanted';
   const shellChanges = changes.some(({ what }) => what === 'login-shell');
   if (isProven(reached.session, keys) && !shellChanges) return 'proven';
   const { agent } = reached.settings;
   const key = keys.map((one) => one.through(agent)).find(({ usable }) => usable);
-  if (key === undefined || !(await key.unlock(world.prompter))) return 'not wanted';
-  return { key, trial: beginTrial(world, reached, key) };
+  return key !== undefined && (await key.unlock(world.prompter)) ? key : 'not wanted';
 }
 
 /** Logs in with the key alone; puts the login shell back where that fails. */

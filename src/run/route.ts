@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Destination } from '../core/destination.ts';
+import { label, type Destination } from '../core/destination.ts';
 import { PrepError, problemOf } from '../core/problem.ts';
 import { connect } from '../ssh/connect.ts';
 import { expiryOf, pastExpiry } from '../ssh/expired-password.ts';
@@ -34,7 +34,32 @@ export function wayTo(world: World, settings: Settings): Way {
   }
   const last = settings.jump.at(-1);
   if (last === undefined) return { route: directly, ...nothing };
-  return overHop(world, last, settings.jump.slice(0, -1));
+  const before = settings.jump.slice(0, -1);
+  return world.hops?.to(last, before) ?? overHop(world, last, before);
+}
+
+/** Logs in to each jump host once, for all accounts behind it. */
+export class SharedHops {
+  readonly #world: World;
+  readonly #ways = new Map<string, Way>();
+
+  /** `world` is that of no account: its prompter may ask at any time. */
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** The way over a host, which itself is reached over the hosts `before` it; it stays open when one account is done with it. */
+  to(hop: Destination, before: readonly Destination[]): Way {
+    const name = [...before, hop].map((host) => label(host)).join(',');
+    const way = this.#ways.get(name) ?? overHop(this.#world, hop, before);
+    this.#ways.set(name, way);
+    return { ...way, close: () => undefined };
+  }
+
+  /** Hangs up on all of them. */
+  close(): void {
+    for (const way of this.#ways.values()) way.close();
+  }
 }
 
 function overHop(world: World, hop: Destination, before: readonly Destination[]): Way {

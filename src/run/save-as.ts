@@ -15,7 +15,9 @@ import {
 import { namedHosts } from '../local/ssh-hosts.ts';
 import { effective, type Effective } from '../ssh/proof.ts';
 import type { Settings } from '../ssh/settings.ts';
-import { prepare, type Preparation } from './prepare.ts';
+import type { Preparation } from './gather.ts';
+import type { Begun } from './phases.ts';
+import { beginPreparing } from './prepare.ts';
 import type { World } from './world.ts';
 
 /** What `ssh NAME` is to come to: keywords of ssh_config with the values that must hold, in the order of the block. */
@@ -32,28 +34,31 @@ interface Saving {
 }
 
 /**
- * Prepares an account and then remembers it under a name in the user's ssh_config, so that `ssh NAME` works. A name
- * that means something else is refused before anything is done.
+ * Begins to prepare an account; when that is done, it is remembered under a name in the user's ssh_config, so that
+ * `ssh NAME` works. A name that means something else is refused before anything is done.
  * @throws PrepError `name-taken`, `cannot-read`
  */
-export async function prepareAndSave(
+export async function beginAndSave(
   world: World,
   destination: Destination,
   preparation: Preparation,
   name: string,
-): Promise<Report> {
+): Promise<Begun> {
   await planned(world, destination, preparation, name);
-  const report = await prepare(world, destination, preparation);
-  if (report.status === 'failed') return report;
-  try {
-    // The file may have been edited while the account was prepared.
-    const saving = await planned(world, destination, preparation, name);
-    const saved = await save(world, destination, saving);
-    world.observe({ type: 'edited', destination, report: saved });
-    return report;
-  } catch (error) {
-    return { ...report, problem: report.problem ?? problemOf(error) };
-  }
+  const begun = await beginPreparing(world, destination, preparation);
+  const remembered = async (report: Report): Promise<Report> => {
+    if (report.status === 'failed') return report;
+    try {
+      // The file may have been edited while the account was prepared.
+      const saving = await planned(world, destination, preparation, name);
+      const saved = await save(world, destination, saving);
+      world.observe({ type: 'edited', destination, report: saved });
+      return report;
+    } catch (error) {
+      return { ...report, problem: report.problem ?? problemOf(error) };
+    }
+  };
+  return typeof begun === 'function' ? async () => remembered(await begun()) : remembered(begun);
 }
 
 async function planned(
@@ -65,7 +70,7 @@ async function planned(
   const { home, wishes } = world;
   const file = await readConfigFile(home, wishes.sshConfig);
   const settings = await world.settings(destination);
-  const wanted = wantedOf(settings, identities(preparation), wishes.knownHosts, home);
+  const wanted = wantedOf(settings, preparation.privateFiles, wishes.knownHosts, home);
   const named = (await namedHosts(file.path, home)).find((host) => host.name === name);
   if (named !== undefined) {
     const found = await effective(file.name, name);
@@ -86,11 +91,6 @@ function editOf(
 ): LocalEdit {
   const [before, after] = [configEntry(file), configEntry({ ...file, text })];
   return { file: file.name, before, after, reason: `remember it as ${name}`, remarks };
-}
-
-/** The private halves of the keys installed, where they are files here. */
-function identities({ chosen }: Preparation): string[] {
-  return chosen.keys.flatMap(({ privateFile }) => privateFile ?? []);
 }
 
 function wantedOf(

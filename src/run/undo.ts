@@ -25,17 +25,24 @@ import { printable, printablePath } from '../core/printable.ts';
 import { parentOf, type RemotePath } from '../core/remote-path.ts';
 import { journalOf, readJournal, type JournalLine } from '../remote/journal.ts';
 import { carryOut, confirmed, planned, reportOf } from './carry-out.ts';
+import { throughout, type Begun } from './phases.ts';
 import { reach, type Reached } from './reach.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { readPublicKey } from '../local/keys.ts';
 import { loginKey } from './login-keys.ts';
 import type { World } from './world.ts';
 
-/** Puts back what the last run that changed something replaced. @throws PrepError with whatever `reach` raises */
-export async function undo(world: World, destination: Destination): Promise<Report> {
-  const keys = await ownKeys(world);
+/**
+ * Puts back what the last run that changed something replaced: the half of it that may have questions, which
+ * logs in, plans, and asks. @throws PrepError with whatever `reach` raises
+ */
+export async function beginUndo(
+  world: World,
+  destination: Destination,
+  keys: readonly LoginKey[] | 'usual',
+): Promise<Begun> {
   const reached = await reach(goingBack(world), { destination, keys, readings: [] });
-  try {
+  return throughout(reached, async () => {
     const lines = await lastRun(reached, new Set(world.steps.map(({ name }) => name)));
     if (lines === undefined) return untouched(world, destination);
     const readings = readingsFor(lines);
@@ -45,12 +52,11 @@ export async function undo(world: World, destination: Destination): Promise<Repo
     await reached.remember();
     if (changesOf(plan).length === 0) return planned(world, plan);
     const agreed = await confirmed(world, plan, reached);
-    const done = await carryOut(world, agreed, { ...reached, facts }, readings);
-    return reportOf(agreed, done, 'not tried');
-  } finally {
-    reached.account.close();
-    reached.way.close();
-  }
+    return async () => {
+      const done = await carryOut(world, agreed, { ...reached, facts }, readings);
+      return reportOf(agreed, done, 'not tried');
+    };
+  });
 }
 
 function untouched({ observe }: World, destination: Destination): Report {
@@ -64,8 +70,8 @@ function goingBack(world: World): World {
   return { ...world, wishes: { ...world.wishes, shell: '' } };
 }
 
-/** The keys that were named, or the usual ones. */
-async function ownKeys({ wishes, home }: World): Promise<readonly LoginKey[] | 'usual'> {
+/** The keys that were named, or the usual ones. @throws PrepError */
+export async function ownKeys({ wishes, home }: World): Promise<readonly LoginKey[] | 'usual'> {
   const { identities } = wishes;
   if (identities.length === 0) return 'usual';
   const keys = await Promise.all(identities.map((file) => readPublicKey(file, home)));

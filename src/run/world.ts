@@ -4,6 +4,7 @@ import type { Step } from '../core/plan.ts';
 import type { Prompter } from '../core/prompter.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Settings, SettingsFlags } from '../ssh/settings.ts';
+import type { SharedHops } from './route.ts';
 
 /** What the user asked for, as far as one account is concerned. */
 export interface Wishes extends SettingsFlags {
@@ -34,6 +35,10 @@ export interface World {
   readonly settings: (destination: Destination) => Promise<Settings>;
   /** A jump host resolved, which itself is reached over the hosts `before` it. */
   readonly hopSettings: (hop: Destination, before: readonly Destination[]) => Promise<Settings>;
+  /** What was said for all accounts of a run and need not be said again; without it, whoever watches counts. */
+  readonly said?: Set<string>;
+  /** Jump hosts that other accounts of the same run use as well. */
+  readonly hops?: SharedHops;
   /** The user's home directory on this machine. */
   readonly home: string;
   /** The package's own dotfiles. */

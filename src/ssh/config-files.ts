@@ -15,6 +15,8 @@ export interface Mentioned {
   readonly own: (keyword: string) => boolean;
   /** By the user or by the machine's own configuration. */
   readonly anywhere: (keyword: string) => boolean;
+  /** Whether something may hold for one host, user or port and not for another (Host, Match, tokens, ...). */
+  readonly varies: boolean;
 }
 
 /** How deep files may include each other (READCONF_MAX_DEPTH in OpenSSH's readconf.c). */
@@ -34,7 +36,17 @@ export async function mentionedIn({ own, system }: ConfigFiles, home: string): P
   return {
     own: (keyword) => has(mine, keyword),
     anywhere: (keyword) => has(mine, keyword) || has(theirs, keyword),
+    varies: has(mine, VARIES) || has(theirs, VARIES),
   };
+}
+
+/** Stands for lines that do not hold for everyone. */
+const VARIES = '*';
+
+function varies({ keyword, words }: ConfigLine): boolean {
+  if (keyword === 'host') return words.join(' ') !== '*';
+  if (keyword === 'match') return words.join(' ').toLowerCase() !== 'all';
+  return /^(hostname|canonical.*)$/.test(keyword) || words.some((word) => /%|\$\{/.test(word));
 }
 
 /** Stands for keywords that could not be read. */
@@ -62,8 +74,10 @@ async function collect(files: readonly string[], search: Search, depth: number):
   for (const file of files) {
     // ssh passes over files that it cannot read.
     const text = await readFile(file, 'latin1').catch(() => '');
-    for (const { keyword, words } of configLines(text)) {
+    for (const line of configLines(text)) {
+      const { keyword, words } = line;
       search.words.add(keyword);
+      if (varies(line)) search.words.add(VARIES);
       if (keyword !== 'include') continue;
       const included = await Promise.all(words.map((word) => expanded(word, search)));
       await collect(included.flat(), search, depth - 1);

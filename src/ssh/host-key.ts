@@ -14,6 +14,9 @@ import {
 import { readRevokedKeys } from './revoked-keys.ts';
 import type { Settings } from './settings.ts';
 
+/** What this process has written down. */
+const remembered = new Set<string>();
+
 /** Decides whether a host is the one it claims to be, once per run however often one connects. */
 export class HostKeyJudge {
   readonly #settings: Settings;
@@ -73,6 +76,10 @@ export class HostKeyJudge {
     const file = this.#settings.knownHosts[0];
     if (key === undefined || file === undefined) return undefined;
     this.#pending = undefined;
+    // Accounts on one host are let in side by side, each with the same key.
+    const name = [file, ...this.#name, key.toString('base64')].join('\n');
+    if (remembered.has(name)) return undefined;
+    remembered.add(name);
     await rememberHostKey(file, ...this.#name, key, { hash: this.#settings.hashKnownHosts });
     return { file };
   }

@@ -33,6 +33,8 @@ export class LoginKey {
   readonly #half: PrivateHalf;
   /** What was opened once is open wherever the key is used. */
   readonly #kept: { key?: ParsedKey };
+  /** By agent: accounts that log in side by side share one, and its question for a passphrase. */
+  readonly #others = new Map<string | undefined, LoginKey>();
   #opened: Promise<ParsedKey | undefined> | undefined;
 
   constructor(key: AuthorizedKey, half: PrivateHalf, kept: { key?: ParsedKey } = {}) {
@@ -50,7 +52,11 @@ export class LoginKey {
   through(agent: string | undefined): LoginKey {
     if (agent === this.#half.agent) return this;
     const { agent: _, ...half } = this.#half;
-    return new LoginKey(this.key, { ...half, ...(agent !== undefined && { agent }) }, this.#kept);
+    const other =
+      this.#others.get(agent) ??
+      new LoginKey(this.key, { ...half, ...(agent !== undefined && { agent }) }, this.#kept);
+    this.#others.set(agent, other);
+    return other;
   }
 
   /** Whether this key can be tried from here. */
@@ -127,9 +133,8 @@ export class LoginKey {
   async #decrypt(prompter: Prompter): Promise<ParsedKey> {
     const content = (await this.#content()) ?? '';
     for (let tries = 0; tries < TRIES; tries++) {
-      const passphrase = await prompter.password(
-        `Enter passphrase for key '${this.#half.file ?? ''}':`,
-      );
+      const question = `Enter passphrase for key '${this.#half.file ?? ''}':`;
+      const passphrase = await (prompter.passphrase?.(question) ?? prompter.password(question));
       if (passphrase.empty) break;
       const key = utils.parseKey(content, passphrase.reveal());
       if (!(key instanceof Error)) return key;

@@ -39,10 +39,7 @@ export async function readSshConfig(
 ): Promise<SshConfig> {
   const { sshConfig, files } = await filesFor(flags, home);
   const named = { ...flags, ...(sshConfig !== undefined && { sshConfig }) };
-  const [asked, mentioned] = await Promise.all([
-    askSsh(destination, named),
-    mentionedIn(files, home),
-  ]);
+  const { asked, mentioned } = await answerFor(destination, named, files, home);
   const { values, ignored } = asked ?? (await withoutSsh(destination, files, sshConfig, home));
   const all = (keyword: string): readonly string[] => values.get(keyword) ?? [];
   return {
@@ -58,6 +55,53 @@ export async function readSshConfig(
 type Answer = Pick<SshConfig, 'ignored'> & {
   readonly values: ReadonlyMap<string, readonly string[]>;
 };
+
+interface Asked {
+  readonly asked: Answer | undefined;
+  readonly mentioned: Mentioned;
+}
+
+/** What ssh said first, by all that it may depend on. */
+const answers = new Map<string, Promise<Asked>>();
+
+/**
+ * Asks ssh; but where nothing in ssh_config tells one host from another, what it said of the first holds for
+ * the others too: starting ssh costs as much as logging in.
+ */
+async function answerFor(
+  destination: Destination,
+  flags: ConfigFlags,
+  files: ConfigFiles,
+  home: string,
+): Promise<Asked> {
+  const ask = async (): Promise<Asked> => {
+    const [asked, mentioned] = await Promise.all([
+      askSsh(destination, flags),
+      mentionedIn(files, home),
+    ]);
+    return { asked, mentioned };
+  };
+  const port = flags.port ?? destination.port;
+  const name = JSON.stringify([
+    files,
+    flags.sshConfig,
+    home,
+    !destination.user,
+    port === undefined,
+  ]);
+  const before = await answers.get(name)?.catch(() => undefined);
+  if (before?.asked !== undefined && !before.mentioned.varies) {
+    const values = new Map(before.asked.values);
+    values.set('host', [destination.host]);
+    values.set('hostname', [destination.host.toLowerCase()]);
+    if (destination.user !== undefined) values.set('user', [destination.user]);
+    if (port !== undefined) values.set('port', [String(port)]);
+    return { ...before, asked: { values } };
+  }
+  const asking = ask();
+  if (!answers.has(name)) answers.set(name, asking);
+  return asking;
+}
 
 async function withoutSsh(
   destination: Destination,

@@ -19,6 +19,7 @@ export function ndjsonView({ out, err }: Streams, { verbosity }: Manner): View {
       const object = objectOf(event, verbosity === 'verbose');
       if (object !== undefined) out.write(`${encoded(object)}\n`);
     },
+    concurrent: true,
     finish: async () => undefined,
     interrupt: () => complaints.tell({ code: 'interrupted' }),
   };

@@ -22,6 +22,8 @@ export class StepProgress {
   readonly #aside: string;
   readonly #failures = new Set<string>();
   #left: number;
+  #upload = '';
+  #hasEnded = false;
   #settle: (ending: Ending) => void = () => undefined;
   #shown = -1;
 
@@ -34,6 +36,12 @@ export class StepProgress {
     this.#left = this.#changes.size;
     if (verdict.kind === 'settled') this.#end('skipped', verdict.because);
     if (verdict.kind === 'blocked') this.#end('skipped', `blocked: ${verdict.because}`);
+  }
+
+  /** What it is at; undefined once it has ended. */
+  get current(): string | undefined {
+    if (this.#hasEnded) return undefined;
+    return this.#upload === '' ? this.title : `${this.#name}: ${this.#upload}`;
   }
 
   /** What became of a change, if it is one of this step's. */
@@ -51,7 +59,8 @@ export class StepProgress {
     );
     if (!mine || percent === this.#shown) return;
     this.#shown = percent;
-    this.onUpload?.(`${printablePath(path)}: ${percent}% of ${grouped(total)} bytes`);
+    this.#upload = `${printablePath(path)}: ${percent}% of ${grouped(total)} bytes`;
+    this.onUpload?.(this.#upload);
   }
 
   /** The step is over, whatever was heard of it. */
@@ -67,6 +76,7 @@ export class StepProgress {
   }
 
   #end(kind: Ending['kind'], text: string): void {
+    this.#hasEnded = true;
     this.#settle({ kind, text: `${this.#name}: ${printable(text)}` });
   }
 }
@@ -88,6 +98,11 @@ export class Progress {
   constructor(plan: Plan) {
     this.steps = plan.steps.map((step) => new StepProgress(step));
     this.#names = plan.steps.map(({ name }) => name);
+  }
+
+  /** The first step that has not ended, and what it is at. */
+  get current(): string | undefined {
+    return this.steps.find(({ current }) => current !== undefined)?.current;
   }
 
   /** Takes in an event of this account. */

@@ -14,6 +14,7 @@ import {
 import { printable, printableLines } from '../core/printable.ts';
 import { remotePath } from '../core/remote-path.ts';
 import { Complaints } from './complaints.ts';
+import { countsOf, summaryRows } from './summary-table.ts';
 import type { Manner, Streams, View } from './view.ts';
 import { describe, loginCommand, signOf, stepsThatAre } from './words.ts';
 
@@ -21,14 +22,25 @@ type Style = Parameters<typeof styleText>[0];
 
 const STYLE_OF_SIGN = { '+': 'green', '~': 'yellow', '-': 'red', '=': 'dim', '!': 'red' } as const;
 
+const STYLE_OF_STATUS = {
+  changed: 'green',
+  planned: 'yellow',
+  unchanged: 'dim',
+  failed: 'red',
+} as const;
+
 /** The column in which what a step does begins. */
 const COLUMN = 18;
 
-/** Shows a run as plain lines: results on standard output, problems on standard error. */
-export function textView(streams: Streams, manner: Manner): View {
-  const text = new Text(streams, manner);
+/**
+ * Shows a run as plain lines: results on standard output, problems on standard error. Without `closing`, the
+ * lines that tell how an account ended are left out, where there are several and the table has it.
+ */
+export function textView(streams: Streams, manner: Manner, closing = true): View {
+  const text = new Text(streams, manner, closing);
   return {
     observe: (event) => text.observe(event),
+    concurrent: false,
     finish: async () => undefined,
     interrupt: () => text.complaints.tell({ code: 'interrupted' }),
   };
@@ -39,14 +51,18 @@ class Text {
   readonly #streams: Streams;
   readonly #quiet: boolean;
   readonly #verbose: boolean;
+  readonly #many: boolean;
+  readonly #closing: boolean;
   /** How many changes were made, by account. */
   readonly #made = new Map<string, number>();
 
-  constructor(streams: Streams, { verbosity }: Manner) {
+  constructor(streams: Streams, { verbosity, accounts = [] }: Manner, closing: boolean) {
     this.complaints = new Complaints(streams.err);
     this.#streams = streams;
     this.#quiet = verbosity === 'quiet';
     this.#verbose = verbosity === 'verbose';
+    this.#many = accounts.length > 1;
+    this.#closing = closing || !this.#many || this.#verbose;
   }
 
   observe(event: Event): void {
@@ -63,9 +79,7 @@ class Text {
       case 'outcome':
         return this.#outcome(event.destination, event.outcome);
       case 'verified':
-        return this.#line(
-          `${label(event.destination)}: logged in with the key ${event.withPassword === true ? 'and the password' : 'alone'}, ${event.loginShell === undefined ? 'for file transfer' : `into ${printable(event.loginShell)}`}`,
-        );
+        return this.#verified(event);
       case 'edit':
         return this.#edit(event.edit);
       case 'edited':
@@ -87,6 +101,7 @@ class Text {
 
   #plan(plan: Plan, withDiff: (change: Change) => boolean): void {
     const count = changesOf(plan).length;
+    if (this.#many && !this.#verbose && count === 0 && !isBlocked(plan)) return;
     const heading = count === 0 ? 'nothing to change' : counted(count, 'change');
     this.#line(`${label(plan.destination)}: ${heading}`);
     for (const step of plan.steps) this.#step(step, isAskedAbout(step) ? () => true : withDiff);
@@ -142,6 +157,13 @@ class Text {
     this.#line(this.#styled(style, `${printable(edit.file)}: ${printable(because)}`));
   }
 
+  #verified({ destination, loginShell, withPassword }: Event & { type: 'verified' }): void {
+    if (!this.#closing) return;
+    const by = withPassword === true ? 'and the password' : 'alone';
+    const where = loginShell === undefined ? 'for file transfer' : `into ${printable(loginShell)}`;
+    this.#line(`${label(destination)}: logged in with the key ${by}, ${where}`);
+  }
+
   #outcome(destination: Destination, outcome: Outcome): void {
     if (outcome.result !== 'done') return;
     const account = label(destination);
@@ -151,18 +173,17 @@ class Text {
 
   #report(report: Report): void {
     const closing = closingLine(report, this.#made.get(label(report.destination)) ?? 0);
-    if (closing === undefined) return;
+    if (closing === undefined || !this.#closing) return;
     const style = report.status === 'failed' ? 'red' : 'green';
     this.#line(this.#styled(style, closing));
   }
 
   #summary(reports: readonly Report[]): void {
     if (reports.length < 2) return;
-    const parts = (['changed', 'planned', 'unchanged', 'failed'] as const).flatMap((status) => {
-      const count = reports.filter((report) => report.status === status).length;
-      return count === 0 ? [] : [`${count} ${status}`];
-    });
-    this.#line(`${counted(reports.length, 'account')}: ${parts.join(', ')}`);
+    for (const { status, text } of summaryRows(reports)) {
+      this.#line(this.#styled(STYLE_OF_STATUS[status], text));
+    }
+    this.#line(countsOf(reports));
   }
 
   #aside(destination: Destination, text: string): void {
@@ -185,6 +206,10 @@ class Text {
 /** Whether the person is about to be asked for the step as such. */
 function isAskedAbout({ verdict }: PlannedStep): boolean {
   return verdict.kind === 'changes' && verdict.asks !== undefined;
+}
+
+function isBlocked({ steps }: Plan): boolean {
+  return steps.some(({ verdict }) => verdict.kind === 'blocked');
 }
 
 function styleOfDiff(line: string): Style | undefined {

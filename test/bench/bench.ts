@@ -10,12 +10,15 @@ import {
   type TestAccount,
   type TestSshd,
 } from '../support/sshd.ts';
+import { fleetTable } from './fleet.ts';
 import { measure, type Cost } from './measure.ts';
 
 const HELP = `npm run bench -- [--rtt MS] [--reps N] [--tools NAME,...]
+npm run bench -- --fleet N
 
 The same work by prep and by what people do without it: a real sshd with PAM, a real new account, a line
 that delays and counts. "fresh" is a new account, "again" the same one a second time. Figures are medians.
+With --fleet: N accounts (11 to 250) in one go, ready already, against as many bare logins.
 `;
 
 /** The files that every tool puts on the account. */
@@ -63,6 +66,7 @@ async function main(): Promise<number> {
     rtt: { type: 'string' },
     reps: { type: 'string' },
     tools: { type: 'string' },
+    fleet: { type: 'string' },
   } as const;
   const { values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } });
   if (values.help === true) return print(HELP);
@@ -71,6 +75,10 @@ async function main(): Promise<number> {
       `bench: this needs root, OpenSSH's server and real accounts, but here: ${noSshd}\n`,
       1,
     );
+  }
+  if (values.fleet !== undefined) {
+    const count = Number(values.fleet);
+    return count > 10 && count <= 250 ? print(await fleetTable(count)) : print(HELP, 2);
   }
   const rtt = Number(values.rtt ?? 100);
   const reps = Number(values.reps ?? 3);

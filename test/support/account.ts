@@ -27,6 +27,8 @@ export interface AccountOptions {
   readonly shell?: string;
   /** Laid over the skeleton, by path relative to the home. */
   readonly files?: Readonly<Record<string, HomeFile>>;
+  /** The password; default a random one. */
+  readonly password?: string;
   /** The home directory, where the usual `/home/NAME` will not do. */
   readonly home?: string;
 }
@@ -37,12 +39,13 @@ const MARK = 'prep test account of process';
 /** A real account on this machine, with a random password, gone after `remove()`. */
 export class TestAccount {
   readonly name = `prep_${randomBytes(4).toString('hex')}`;
-  readonly password = randomPassword();
+  readonly password: string;
   readonly home: string;
   readonly uid: number;
   readonly gid: number;
 
-  constructor({ shell = '/bin/bash', files = {}, home }: AccountOptions = {}) {
+  constructor({ shell = '/bin/bash', files = {}, home, password }: AccountOptions = {}) {
+    this.password = password ?? randomPassword();
     this.home = home ?? `/home/${this.name}`;
     const gecos = `${MARK} ${process.pid}`;
     shadow('useradd', ['-m', '-d', this.home, '-s', shell, '-c', gecos, this.name]);

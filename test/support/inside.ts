@@ -15,8 +15,10 @@ import type { Prompter } from '../../src/core/prompter.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { unattended } from '../../src/core/unattended.ts';
 import { makeHostKey } from '../../src/demo/embedded-server.ts';
-import { gather, prepare, type Preparation } from '../../src/run/prepare.ts';
-import { undo } from '../../src/run/undo.ts';
+import { gather, type Preparation } from '../../src/run/gather.ts';
+import { ended } from '../../src/run/phases.ts';
+import { prepare } from '../../src/run/prepare.ts';
+import { beginUndo, ownKeys } from '../../src/run/undo.ts';
 import type { World } from '../../src/run/world.ts';
 import { resolveSettings, type Settings } from '../../src/ssh/settings.ts';
 import { steps } from '../../steps/index.ts';
@@ -76,7 +78,9 @@ export class Inside {
 
   /** Like `prep undo --yes`. */
   undo(manner: Manner = {}): Promise<Ended> {
-    return this.#run(manner, (world) => undo(world, DESTINATION));
+    return this.#run(manner, (world) =>
+      ownKeys(world).then(async (keys) => ended(await beginUndo(world, DESTINATION, keys))),
+    );
   }
 
   /** Lays a file into the account's home. */

@@ -7,6 +7,8 @@ export type Direction = 'up' | 'down';
 /** What passed through a proxy, as its client saw it. */
 export interface Traffic {
   readonly connections: number;
+  /** How many of them stood at the same time, at most. */
+  readonly most: number;
   /** How often the client spoke after having heard: round trips by the protocol's count. */
   readonly flights: number;
   readonly bytes: Readonly<Record<Direction, number>>;
@@ -44,6 +46,7 @@ export class Proxy {
   readonly #sockets = new Set<Socket>();
   #frozen = false;
   #traffic = noTraffic();
+  #open = 0;
   #lastDirection: Direction = 'down';
 
   /** Use `startProxy`. */
@@ -100,6 +103,9 @@ export class Proxy {
    */
   #join(client: Socket, target: number): void {
     this.#traffic.connections++;
+    this.#open++;
+    this.#traffic.most = Math.max(this.#traffic.most, this.#open);
+    client.on('close', () => this.#open--);
     const server = new Socket();
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
@@ -182,9 +188,16 @@ export async function startProxy(target: number, options: LineOptions = {}): Pro
 
 function noTraffic(): {
   connections: number;
+  most: number;
   flights: number;
   bytes: Record<Direction, number>;
   pieces: Record<Direction, number>;
 } {
-  return { connections: 0, flights: 0, bytes: { up: 0, down: 0 }, pieces: { up: 0, down: 0 } };
+  return {
+    connections: 0,
+    most: 0,
+    flights: 0,
+    bytes: { up: 0, down: 0 },
+    pieces: { up: 0, down: 0 },
+  };
 }

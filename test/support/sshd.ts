@@ -16,6 +16,8 @@ const SFTP_SERVER = ['/usr/lib/openssh/sftp-server', '/usr/libexec/sftp-server']
 export interface SshdOptions {
   /** Lines of sshd_config(5); they win over the defaults here. */
   readonly config?: readonly string[];
+  /** Where it listens; default 127.0.0.1, by which everything else here knows it. */
+  readonly address?: '127.0.0.1' | '0.0.0.0';
   /** `Match` blocks, which must stand at the end. */
   readonly match?: readonly string[];
   /** A PAM stack of the server's own (pam.d(5)); default that of sshd. */
@@ -185,11 +187,12 @@ export async function freePort(): Promise<number> {
 
 function configuration(folder: string, port: number, options: SshdOptions): string {
   const { config = [], match = [], sftp = 'external', hostKeys = HOST_KEYS } = options;
+  const { address = '127.0.0.1' } = options;
   const server = sftp === 'internal' ? 'internal-sftp' : SFTP_SERVER;
   const lines = [
     ...config,
     `Port ${port}`,
-    'ListenAddress 127.0.0.1',
+    `ListenAddress ${address}`,
     ...hostKeys.map((type) => `HostKey ${join(folder, type)}`),
     'UsePAM yes',
     'PasswordAuthentication yes',

@@ -24,7 +24,7 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
   diff: ['core/diff'],
   inquirer: ['terminal/inquirer'],
   listr2: ['terminal/live-list'],
-  yaml: ['export/ansible', 'export/cloud-init'],
+  yaml: ['export/ansible', 'export/cloud-init', 'local/inventory-yaml'],
   ssh2: [
     'ssh/connect',
     'ssh/identity-file',
@@ -115,6 +115,7 @@ test('a dry run is known to the command line and to the use cases, and to nothin
     'run/save-as',
     'run/undo',
     'run/world',
+    'serve',
   ]);
 });
 

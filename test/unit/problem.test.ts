@@ -14,6 +14,13 @@ const SAMPLES: Samples = {
   usage: { code: 'usage', text: BAD },
   'bad-destination': { code: 'bad-destination', text: BAD },
   'bad-port': { code: 'bad-port', text: BAD },
+  'bad-hosts-line': { code: 'bad-hosts-line', cause: BAD, action: BAD },
+  'in-hosts-file': {
+    code: 'in-hosts-file',
+    file: BAD,
+    where: 'line 3',
+    problem: { code: 'bad-port', text: BAD },
+  },
   'cannot-read': { code: 'cannot-read', file: BAD, what: 'password file', cause: BAD },
   'cannot-write': { code: 'cannot-write', file: BAD, what: 'known_hosts file', cause: BAD },
   'not-a-public-key': { code: 'not-a-public-key', file: BAD, found: BAD },
@@ -89,6 +96,8 @@ const EXIT: Partial<Record<Problem['code'], 2 | 130>> = {
   usage: 2,
   'bad-destination': 2,
   'bad-port': 2,
+  'bad-hosts-line': 2,
+  'in-hosts-file': 2,
   interrupted: 130,
 };
 

@@ -303,7 +303,8 @@ alice@web1 is ready: 2 changes made; log in with: ssh alice@web1
       (status) => ({ status, destination: ALICE, steps: [], verified: false }) as unknown as Report,
     );
     expect((await text([{ type: 'summary', reports }])).out).toBe(
-      '3 accounts: 1 changed, 2 failed\n',
+      '  alice@web1  changed\n  alice@web1  failed\n  alice@web1  failed\n' +
+        '3 accounts: 1 changed, 2 failed\n',
     );
   });
 
@@ -411,17 +412,28 @@ alice@web1: 2 changes made; login-shell blocked; log in with: ssh alice@web1`.re
     const make: Make = (streams, manner) => taskListView(streams, { ...manner, accounts });
     const outcome = (destination: Destination, event: Event): Event =>
       ({ ...event, destination }) as Event;
-    const { out } = await shown(make, [
-      { type: 'applying', destination: a, plan: { ...PLAN, destination: a } },
-      report({ destination: b, status: 'unchanged' }),
-      { type: 'applying', destination: c, plan: { ...PLAN, destination: c } },
-      ...[done(DIRECTORY), done(ZSHRC)].map((event) => outcome(a, event)),
-      ...[failed(DIRECTORY), done(ZSHRC)].map((event) => outcome(c, event)),
-      report({ destination: a, steps: [step('x', 'changed')] }),
-      report({ destination: c, status: 'failed', steps: [step('x', 'failed')] }),
-    ]);
-    expect(screen(out)).toMatch(
-      /^✔ a\n↓ b: no change was made\n✖ c\n {2}✖ ssh-dir: [^]*\nb: nothing to do; everything is as wanted\na: 2 changes made\nc: 1 change made; x failed$/,
+    const { view, out } = open(make);
+    const tell = (...events: Event[]): void => events.forEach((event) => view.observe(event));
+    const drawn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 150));
+    const reports = [
+      { destination: b, status: 'unchanged' as const },
+      { destination: a, steps: [step('ssh-dir', 'changed')], verified: true },
+      { destination: c, status: 'failed' as const, steps: [step('x', 'failed')] },
+    ].map(report) as (Event & { type: 'report' })[];
+    tell(reports[0]!);
+    tell({ type: 'applying', destination: a, plan: { ...PLAN, destination: a } });
+    await drawn();
+    expect(screen(out())).toMatch(/^. a: ssh-dir: [^\n]+\n▪ c$/);
+    tell({ type: 'applying', destination: c, plan: { ...PLAN, destination: c } });
+    tell(...[failed(DIRECTORY), done(ZSHRC)].map((event) => outcome(c, event)));
+    tell(reports[2]!);
+    await drawn();
+    expect(screen(out())).toMatch(/^. a: ssh-dir: [^\n]+\n✖ c: failed: x failed \(x says why\)$/);
+    tell(reports[1]!, { type: 'summary', reports: reports.map((one) => one.report) });
+    await view.finish();
+    expect(screen(out())).toBe(
+      '  b  unchanged\n  a  changed    logged in with the key\n' +
+        '  c  failed     x failed (x says why)\n3 accounts: 1 changed, 1 unchanged, 1 failed',
     );
   });
 });
