@@ -55,6 +55,8 @@ export class Login {
   #askedForMethods = false;
   #keysTried: LoginKey[] = [];
   readonly #refusedOnce = new Set<Method>();
+  /** The keys during whose trial a connection broke. */
+  readonly #cutOff = new Set<LoginKey>();
   #line: Line = {
     failed: () => undefined,
     asking: () => undefined,
@@ -142,13 +144,22 @@ export class Login {
     const again = this.#accepted.flatMap((factor) => factor.key ?? []);
     this.#attempt = undefined;
     this.#accepted = [];
-    // The server never got to see a key whose passphrase was being asked for.
-    if (key !== undefined && this.#unlocked && !sent) again.push(key);
+    if (key !== undefined && this.#deservesAnother(key, sent, said)) again.push(key);
     this.#untried.unshift(...again);
     // A key locks nothing; but who let it in and then said why not will not do otherwise next time.
     if (!unjudged || (method === 'publickey' && said === '')) return true;
     if (!/too many authentication failures/i.test(said)) return false;
     if (method !== 'publickey' && !this.#proven) this.#access.password?.refuse();
+    return true;
+  }
+
+  /** Whether a key during whose trial the connection broke is tried again. */
+  #deservesAnother(key: LoginKey, sent: boolean, said: string): boolean {
+    // The server never got to see one whose passphrase was being asked for.
+    if (this.#unlocked && !sent) return true;
+    // Nor perhaps another, when it went away without a word; once more will tell.
+    if (said !== '' || this.#cutOff.has(key)) return false;
+    this.#cutOff.add(key);
     return true;
   }
 

@@ -395,11 +395,16 @@ describe('a plan', () => {
     );
   });
 
-  test('leaves nothing to do: the plan of what it predicted is empty', () => {
+  test('leaves nothing to do: the plan of what it predicted is empty, but for what a later step made possible', () => {
     fc.assert(
       fc.property(cases, (c) => {
         const { plan, again } = planned(c);
-        expect(changesOf(again(reread(plan.predicted)))).toEqual([]);
+        const blocked = plan.steps.flatMap(({ name, verdict }) =>
+          verdict.kind === 'blocked' || 'except' in verdict ? [name] : [],
+        );
+        const next = again(reread(plan.predicted));
+        const steps = next.steps.filter(({ name }) => !blocked.includes(name));
+        expect(changesOf({ ...next, steps })).toEqual([]);
       }),
       often,
     );

@@ -42,6 +42,7 @@ describe('a line', () => {
     expect(await talk(port, ['a', 'bc'])).toBe('hello\na\nbc\n');
     expect(proxy!.traffic).toEqual({
       connections: 1,
+      most: 1,
       flights: 2,
       bytes: { up: 5, down: 11 },
       pieces: { up: 2, down: 3 },
