@@ -16,6 +16,11 @@ process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
 
 /** Runs one command line, and gives its exit status. What a command needs is loaded only by that command. */
 async function main(argv: readonly string[]): Promise<number> {
+  // ssh runs prep as its SSH_ASKPASS: then this is all there is to do.
+  const { PREP_ASKPASS: asked } = process.env;
+  if (asked !== undefined && asked !== '') {
+    return (await import('./ssh/askpass-program.ts')).askPrep(asked, argv[0] ?? '');
+  }
   process.stdout.on('error', endWithReader);
   if (argv[0] === HOSTS_COMMAND) return offerHosts(argv.slice(1));
   const wish = helpOrVersion(argv);

@@ -125,11 +125,12 @@ async function beginning({ saveAs }: Options): Promise<Beginning> {
 }
 
 async function undoing({ targets, worldFor }: Job): Promise<Begin> {
-  const { beginUndo, ownKeys } = await import('./run/undo.ts');
-  const gathered = new Map<string, Awaited<ReturnType<typeof ownKeys>>>();
+  const { beginUndo } = await import('./run/undo.ts');
+  const { chosenKeys } = await import('./run/login-keys.ts');
+  const gathered = new Map<string, Awaited<ReturnType<typeof chosenKeys>>>();
   for (const target of targets) {
     const name = wishOf(target);
-    if (!gathered.has(name)) gathered.set(name, await ownKeys(worldFor(target)));
+    if (!gathered.has(name)) gathered.set(name, await chosenKeys(worldFor(target)));
   }
   return (target, world, destination) =>
     beginUndo(world, destination, gathered.get(wishOf(target))!);

@@ -1,4 +1,5 @@
 import { homedir, userInfo } from 'node:os';
+import type { ReadStream } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import type { ExportFormat, Invocation } from './cli/arguments.ts';
 import type { Options } from './cli/options.ts';
@@ -20,7 +21,7 @@ import type { View } from './terminal/view.ts';
 const DOTFILES = fileURLToPath(new URL('../dotfiles', import.meta.url));
 
 /** What belongs to the terminal while prep runs. */
-interface Terminal {
+export interface Terminal {
   readonly view: View;
   readonly prompter: Prompter;
   readonly attended: boolean;
@@ -34,6 +35,12 @@ export async function run(invocation: Invocation, steps: readonly Step[]): Promi
   if (invocation.command === 'demo') return demo(invocation.options, steps);
   if (invocation.command === 'export') return exported(invocation, steps);
   if (invocation.command === 'mastering') return mastering(invocation);
+  if (invocation.command === 'run' || invocation.command === 'open') {
+    return (await import('./session.ts')).handOver(invocation);
+  }
+  if (invocation.command === 'masters') {
+    return (await import('./session.ts')).masters(invocation);
+  }
   if (invocation.command !== 'prepare' && invocation.command !== 'undo') {
     throw notThereYet(`prep ${invocation.command}`);
   }
@@ -145,7 +152,8 @@ function exitStatus({ status, steps, problem }: Report): number {
   return status === 'failed' || steps.some((step) => step.status === 'blocked') ? 1 : 0;
 }
 
-function worldOf(
+/** Everything around a run, as the command line has it. */
+export function worldOf(
   options: Options,
   steps: readonly Step[],
   { view, prompter, attended }: Terminal,
@@ -162,10 +170,21 @@ function worldOf(
     ...(password !== undefined && { password }),
     observe: view.observe,
     settings: (destination) => resolveSettings(destination, options, home),
-    hopSettings: (hop, before) => resolveSettings(hop, hopFlags(options, before), home),
+    hopSettings: once((hop, before) => resolveSettings(hop, hopFlags(options, before), home)),
     home,
     packageDotfiles: DOTFILES,
     now: () => new Date(),
+  };
+}
+
+/** The same, asking ssh once about each host on the way. */
+function once(resolve: World['hopSettings']): World['hopSettings'] {
+  const known = new Map<string, ReturnType<World['hopSettings']>>();
+  return (hop, before) => {
+    const name = JSON.stringify([hop, before]);
+    const settings = known.get(name) ?? resolve(hop, before);
+    known.set(name, settings);
+    return settings;
   };
 }
 
@@ -183,13 +202,20 @@ async function openTerminal(options: Options, targets: readonly Target[] = []): 
     const view = await viewFor(options, targets);
     return { view, prompter: unattended(options.yes), attended, close: () => undefined };
   }
+  return { view: await viewFor(options, targets), ...(await promptAt(process.stdin, options)) };
+}
+
+/** Asks at a terminal. */
+export async function promptAt(
+  input: ReadStream,
+  { yes }: Options,
+): Promise<Omit<Terminal, 'view'>> {
   const { Keyboard } = await import('./terminal/keyboard.ts');
   const { InquirerPrompter } = await import('./terminal/inquirer.ts');
-  const keyboard = new Keyboard(process.stdin);
+  const keyboard = new Keyboard(input);
   const asking = new InquirerPrompter(keyboard, process.stderr);
-  const prompter = options.yes ? answeringSafely(asking) : asking;
-  const view = await viewFor(options, targets);
-  return { view, prompter, attended, close: () => keyboard.close() };
+  const prompter = yes ? answeringSafely(asking) : asking;
+  return { prompter, attended: true, close: () => keyboard.close() };
 }
 
 async function viewFor(options: Options, targets: readonly Target[] = []): Promise<View> {
@@ -214,7 +240,10 @@ function interrupted(terminal: Terminal): never {
 /** Flags whose work is not part of this version say so, instead of being ignored. */
 function refuseWhatIsMissing(options: Options): void {
   const missing: readonly (readonly [boolean, string])[] = [
-    [options.transport === 'openssh', '--transport openssh'],
+    [options.hosts !== undefined, '--hosts'],
+    [options.samePassword, '--same-password'],
+    [options.saveAs !== undefined, '--save-as'],
+    [options.retry !== undefined, '--retry'],
     [options.config !== undefined, '--config'],
   ];
   for (const [given, name] of missing) if (given) throw notThereYet(name);

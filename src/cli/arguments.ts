@@ -26,6 +26,7 @@ export type Invocation = { readonly options: Options } & (
       /** Empty where `open` was given none. */
       readonly remoteCommand: readonly string[];
     }
+  | { readonly command: 'masters'; readonly exit?: Destination | 'all' }
   | { readonly command: 'mastering'; readonly remove: boolean }
   | {
       readonly command: 'export';
@@ -81,6 +82,9 @@ export function parseArguments(argv: readonly string[], stepNames: readonly stri
   if (words.given.has('save-as') && command !== undefined) {
     throw usage('--save-as goes with preparing an account');
   }
+  for (const flag of ['list', 'exit']) {
+    if (words.given.has(flag) && command !== 'open') throw usage(`--${flag} goes with prep open`);
+  }
   if (command === undefined) return prepare(words, options);
   return subcommand(command, { ...words, before: words.before.slice(1) }, options);
 }
@@ -104,6 +108,10 @@ function subcommand(command: Command, words: Words, options: Options): Invocatio
         options,
       };
     case 'open':
+      if (words.given.has('list') || words.given.has('exit')) {
+        return { command: 'masters', ...masters(words), options };
+      }
+      return { command, ...remoteCommand(command, words), options };
     case 'run':
       return { command, ...remoteCommand(command, words), options };
     case 'mastering':
@@ -142,6 +150,19 @@ function remoteCommand(
   const remote = after ?? [];
   if (command === 'run' && remote.length === 0) throw usage('prep run needs a command after --');
   return { destination: parseDestination(place), remoteCommand: remote };
+}
+
+/** `prep open --list`, and `prep open --exit` with what to end. */
+function masters(words: Words): { readonly exit?: Destination | 'all' } {
+  if (!words.given.has('exit')) {
+    refuseExtra('open', words, 0);
+    return {};
+  }
+  if (words.given.has('list')) throw usage('--list and --exit exclude each other');
+  refuseExtra('open', words, 1);
+  const [place] = words.before;
+  if (place === undefined) throw usage('--exit needs a destination, or all');
+  return { exit: place === 'all' ? 'all' : parseDestination(place) };
 }
 
 function refuseExtra(command: Command, { before, after = [] }: Words, wanted: number): void {

@@ -50,6 +50,7 @@ export type Problem =
       line: number;
     }
   | { code: 'master-dead'; socket: string; said: string }
+  | { code: 'nothing-open' }
   | { code: 'jump-host'; hop: string; problem: Problem }
   // logging in
   | { code: 'wrong-password'; tries: number }
@@ -67,6 +68,8 @@ export type Problem =
   | { code: 'password-expired' }
   | { code: 'new-password-refused'; said: string }
   | { code: 'hung-up'; during: string; said: string }
+  | { code: 'no-openssh'; wanted: string }
+  | { code: 'openssh-failed'; said: string }
   // the account
   | { code: 'no-shell'; said: string; sftp: boolean }
   | { code: 'home-missing'; home: string }
@@ -238,6 +241,8 @@ function words(p: Problem): Words {
         `no control master answers at ${printable(p.socket)}${p.said === '' ? '' : ` (${printable(p.said)})`}`,
         `start one with: ssh -M -S ${shellWord(p.socket)}, or leave -S away`,
       ];
+    case 'nothing-open':
+      return ['no connection is open for sharing', 'see prep open --list'];
     case 'jump-host': {
       const [cause, action, exit] = words(p.problem);
       const where = `at the jump host ${printable(p.hop)}`;
@@ -279,6 +284,16 @@ function words(p: Problem): Words {
       return [
         `the server hung up during ${p.during}${p.said === '' ? '' : ` (${printable(p.said)})`}`,
         'wait a minute and try again, or ask its administrator whether this address is blocked',
+      ];
+    case 'no-openssh':
+      return [
+        `OpenSSH's ssh, which ${printable(p.wanted)} needs, is not installed on this machine`,
+        'install it and run prep again',
+      ];
+    case 'openssh-failed':
+      return [
+        `ssh could not log in${p.said === '' ? '' : ` (${printable(p.said)})`}`,
+        'try it by hand with ssh -v',
       ];
     case 'no-shell':
       return [

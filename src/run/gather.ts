@@ -73,6 +73,7 @@ function loginKeys({ keys, toMake }: ChosenKeys): LoginKey[] {
     toMake === undefined
       ? loginKey(key, {})
       : new LoginKey(key.key, {
+          ...(key.privateFile !== undefined && { file: key.privateFile }),
           text: toMake.pair.privateText,
           passphrase: toMake.pair.passphrase,
         }),

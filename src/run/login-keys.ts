@@ -15,6 +15,28 @@ const AT_ONCE = 10;
 type Note = (text: string) => void;
 
 /**
+ * The keys to name to OpenSSH, which adds those of ssh_config by itself: `first`, as far as ssh_config allows them;
+ * the newest of the user's own where none was chosen and ssh_config names none.
+ */
+export async function keysForOpenSsh(
+  world: World,
+  settings: Settings,
+  first: readonly LoginKey[] | 'usual',
+  note: Note,
+): Promise<readonly LoginKey[]> {
+  if (first === 'usual') {
+    if (settings.identityFiles.length > 0) return [];
+    const own = await candidateKeys(world.home);
+    return own.map((key) => loginKey(key, settings)).slice(0, KEYS);
+  }
+  const named = await namedKeys(world, settings, note);
+  const chosen = await chosenBlobs(world, settings);
+  return first
+    .map((key) => key.through(settings.agent))
+    .filter((key) => chosen.includes(key.key.blob) || isAmong(settings, named, key));
+}
+
+/**
  * The keys to offer to a host: `first`, then those that ssh_config names for it, as far as ssh_config allows
  * them (IdentitiesOnly, PubkeyAcceptedAlgorithms, PubkeyAuthentication); those chosen with `-i` in any case.
  */
@@ -48,6 +70,14 @@ export async function usualKeys(
   const named = settings.identityFiles.length > 0;
   const own = named ? [] : (await candidateKeys(world.home)).map((key) => loginKey(key, settings));
   return (await keysToOffer(world, settings, own, note)).slice(0, KEYS);
+}
+
+/** The keys of `-i`, or the usual ones, for what installs none. @throws PrepError for a file that is no key */
+export async function chosenKeys({ wishes, home }: World): Promise<readonly LoginKey[] | 'usual'> {
+  const { identities } = wishes;
+  if (identities.length === 0) return 'usual';
+  const keys = await Promise.all(identities.map((file) => readPublicKey(file, home)));
+  return keys.map((key) => loginKey(key, {}));
 }
 
 /** The keys of `-i`, where they need to be told from others. */

@@ -92,8 +92,13 @@ async function proofFor(
   const shellChanges = changes.some(({ what }) => what === 'login-shell');
   if (isProven(reached.session, keys) && !shellChanges) return 'proven';
   const { agent } = reached.settings;
-  const key = keys.map((one) => one.through(agent)).find(({ usable }) => usable);
-  return key !== undefined && (await key.unlock(world.prompter)) ? key : 'not wanted';
+  const openssh = reached.openssh !== undefined;
+  const key = keys
+    .map((one) => one.through(agent))
+    .find(({ usable, file }) => usable || (openssh && file !== undefined));
+  if (key === undefined) return 'not wanted';
+  // ssh opens it by itself, and asks if it must.
+  return openssh || (await key.unlock(world.prompter)) ? key : 'not wanted';
 }
 
 /** Logs in with the key alone; puts the login shell back where that fails. */

@@ -8,15 +8,15 @@ import type { Account } from '../remote/account.ts';
 import type { Holder } from '../remote/lock.ts';
 import { openAccount } from '../remote/open-account.ts';
 import { prepareProbe } from '../remote/shell-account.ts';
-import type { Access } from '../ssh/access.ts';
-import { connect } from '../ssh/connect.ts';
 import { HostKeyJudge } from '../ssh/host-key.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { NewPassword, type Password } from '../ssh/password.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Settings } from '../ssh/settings.ts';
-import { accessFor, passwordFor } from './access.ts';
-import { wayTo, type Way } from './route.ts';
+import { passwordFor } from './access.ts';
+import type { OpenSshWay } from './openssh-way.ts';
+import type { Way } from './route.ts';
+import { Ways } from './ways.ts';
 import type { World } from './world.ts';
 
 /** An account that prep has logged in to, and what it read there. */
@@ -28,6 +28,8 @@ export interface Reached {
   readonly account: Account;
   readonly facts: Facts;
   readonly way: Way;
+  /** How OpenSSH goes there, where it is who speaks SSH. */
+  readonly openssh?: OpenSshWay;
   /** What can be undone on this machine is done only now that the run is known to be a real one. */
   readonly remember: () => Promise<void>;
 }
@@ -46,40 +48,38 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
   const settings = await world.settings(destination);
   const judge = await HostKeyJudge.read(settings, world.prompter);
   const password = passwordFor(world, settings, world.password);
-  const way = wayTo(world, settings);
   const master = await liveMaster(world, settings);
   const probe = { readings, loginShell: world.wishes.shell, user: settings.user };
   const opening = prepareProbe(probe);
   const mayChange = !world.wishes.dryRun;
   const newPassword = new NewPassword(settings.label, world.prompter, world.newPassword);
-  let access: Access | undefined;
-  const logIn = async (): Promise<Session> => {
-    const passwords = { password, ...(mayChange && { newPassword }) };
-    access ??= await accessFor(world, settings, reaching.keys, passwords);
-    const banner = (text: string): void => world.observe({ type: 'banner', destination, text });
-    return connect(settings, access, judge, { first: opening.command, banner, route: way.route });
-  };
+  const secrets = { password, ...(mayChange && { newPassword }) };
+  const ways = new Ways(world, reaching, settings, judge, secrets);
+  const logIn = (): Promise<Session> => ways.logIn(opening.command);
   const waiting = ({ since }: Holder): void => {
     const text = `another run of prep has been at work there since ${printable(since)}; waiting for it to end`;
     world.observe({ type: 'notice', destination, text });
   };
   const open = (session: Session) => openAccount(session, probe, opening, waiting);
   try {
-    const renewal = { password, ...(mayChange && { newPassword }), logIn };
+    const renewal = { ...secrets, logIn };
     const { session, result } = await pastExpiry(master ?? (await logIn()), open, renewal);
     const remember = async (): Promise<void> => {
-      await way.remember();
+      await ways.way.remember();
       await rememberHostKey(world, destination, judge);
     };
-    return { settings, judge, password, session, ...result, way, remember };
+    return { settings, judge, password, session, ...result, ...ways.taken, remember };
   } catch (error) {
-    way.close();
+    ways.way.close();
     throw error;
   }
 }
 
 /** A control master that is alive already: then nobody logs in again. One named with -S must be alive. */
-async function liveMaster({ observe }: World, settings: Settings): Promise<Session | undefined> {
+export async function liveMaster(
+  { observe }: World,
+  settings: Settings,
+): Promise<Session | undefined> {
   const { controlPath, destination } = settings;
   if (controlPath === undefined) return undefined;
   const { socket, required } = controlPath;
@@ -104,7 +104,8 @@ async function liveMaster({ observe }: World, settings: Settings): Promise<Sessi
   }
 }
 
-async function rememberHostKey(
+/** Writes down a host key that was accepted for the first time. */
+export async function rememberHostKey(
   world: World,
   destination: Destination,
   judge: HostKeyJudge,

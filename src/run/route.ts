@@ -139,7 +139,7 @@ async function goOn(session: Ssh2Session, { address, port }: Settings): Promise<
 }
 
 /** What went wrong at a host on the way says so; what the person did, and what a hop before it had, stays as it is. */
-function atHop({ label }: Settings, error: unknown): unknown {
+export function atHop({ label }: Settings, error: unknown): unknown {
   const problem = problemOf(error);
   const asItIs = ['interrupted', 'no-answer-given', 'needs-an-answer', 'jump-host'];
   if (asItIs.includes(problem.code)) return error;

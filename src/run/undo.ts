@@ -23,13 +23,11 @@ import {
 } from '../core/plan.ts';
 import { printable, printablePath } from '../core/printable.ts';
 import { parentOf, type RemotePath } from '../core/remote-path.ts';
+import type { LoginKey } from '../ssh/login-key.ts';
 import { journalOf, readJournal, type JournalLine } from '../remote/journal.ts';
 import { carryOut, confirmed, planned, reportOf } from './carry-out.ts';
 import { throughout, type Begun } from './phases.ts';
 import { reach, type Reached } from './reach.ts';
-import type { LoginKey } from '../ssh/login-key.ts';
-import { readPublicKey } from '../local/keys.ts';
-import { loginKey } from './login-keys.ts';
 import type { World } from './world.ts';
 
 /**
@@ -68,14 +66,6 @@ function untouched({ observe }: World, destination: Destination): Report {
 /** No login shell is wanted but the one before, so that the probe asks sudo whatever it is now. */
 function goingBack(world: World): World {
   return { ...world, wishes: { ...world.wishes, shell: '' } };
-}
-
-/** The keys that were named, or the usual ones. @throws PrepError */
-export async function ownKeys({ wishes, home }: World): Promise<readonly LoginKey[] | 'usual'> {
-  const { identities } = wishes;
-  if (identities.length === 0) return 'usual';
-  const keys = await Promise.all(identities.map((file) => readPublicKey(file, home)));
-  return keys.map((key) => loginKey(key, {}));
 }
 
 async function lastRun(

@@ -11,6 +11,7 @@ import { connect } from '../ssh/connect.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { Password } from '../ssh/password.ts';
 import type { Session } from '../ssh/session.ts';
+import type { OpenSshWay } from './openssh-way.ts';
 import type { Reached } from './reach.ts';
 import type { World } from './world.ts';
 
@@ -44,6 +45,7 @@ const PATIENCE = 30_000;
  * the passwd entry at the first login request, so an earlier one would prove the old login shell.
  */
 export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial {
+  if (reached.openssh !== undefined) return trialOf(reached.openssh, reached, key);
   const { settings, judge, way, facts } = reached;
   const overShell = facts.account.access === 'shell';
   let open = (): void => undefined;
@@ -134,6 +136,14 @@ function asFarAsItGoes(error: unknown): never {
     throw new PrepError({ code: 'key-not-enough', wants: problem.offers.join(', ') }, error);
   }
   throw error;
+}
+
+/** The same through OpenSSH, which cannot be made to wait between dialling and logging in. */
+function trialOf(openssh: OpenSshWay, { judge }: Reached, key: LoginKey): Trial {
+  return {
+    go: () => proofOf(openssh.open(judge, { keys: [key], keyAlone: true }), true),
+    cancel: () => undefined,
+  };
 }
 
 async function shellOf(session: Session): Promise<string> {

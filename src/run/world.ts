@@ -13,6 +13,8 @@ export interface Wishes extends SettingsFlags {
   readonly shell: string;
   readonly shellFallback: boolean;
   readonly dryRun: boolean;
+  /** Who is to speak SSH. */
+  readonly transport: 'auto' | 'ssh2' | 'openssh';
   /** No question is asked that has a safe answer. */
   readonly yes: boolean;
   readonly verify: boolean;

@@ -29,10 +29,14 @@ export async function attach(socket: string, settings: Settings): Promise<Sessio
 
 /** What is wrong with a master; undefined where it is alive. A stale socket is never waited for. */
 async function masterState(socket: string, settings: Settings): Promise<string | undefined> {
-  const child = spawn('ssh', [...master(socket, settings), '-O', 'check', '--', settings.address], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: settings.controlPath?.required === false ? BRIEFLY : PATIENCE,
-  });
+  const child = spawn(
+    'ssh',
+    [...overMaster(socket, settings), '-O', 'check', '--', settings.address],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: settings.controlPath?.required === false ? BRIEFLY : PATIENCE,
+    },
+  );
   let said = '';
   child.stderr.on('data', (data: Buffer) => (said += data.toString('utf8')));
   const status = await new Promise<number | null>((resolve) => {
@@ -41,18 +45,24 @@ async function masterState(socket: string, settings: Settings): Promise<string |
   return status === 0 ? undefined : printable(said.trim().split('\n').at(-1) ?? '');
 }
 
-/** A dead socket must not make ssh dial anew: with `ProxyCommand=false` it cannot. */
-function master(socket: string, { user, port }: Settings): string[] {
+/** What makes `ssh` go over a master. A dead socket must not make ssh dial anew: with `ProxyCommand=false` it cannot. */
+export function overMaster(socket: string, { user, port }: Settings): string[] {
   const options = ['ControlMaster=no', 'ProxyCommand=false', 'BatchMode=yes', 'LogLevel=ERROR'];
   const place = ['-F', 'none', '-S', socket, '-l', user, '-p', String(port)];
   return [...place, ...options.flatMap((option) => ['-o', option])];
 }
 
-function channelOver(socket: string, settings: Settings, command: string, pty?: Pty): Channel {
+/** One remote command over a master. */
+export function channelOver(
+  socket: string,
+  settings: Settings,
+  command: string,
+  pty?: Pty,
+): Channel {
   const terminal = pty === undefined ? '-T' : '-tt';
   const child = spawn(
     'ssh',
-    [...master(socket, settings), terminal, '--', settings.address, command],
+    [...overMaster(socket, settings), terminal, '--', settings.address, command],
     {
       env: { ...process.env, ...(pty !== undefined && { TERM: pty.term }) },
     },

@@ -70,6 +70,21 @@ export class HostKeyJudge {
     if (verdict === 'unknown') this.#pending = this.#accepted;
   }
 
+  /** The key that was accepted, as a line of known_hosts; undefined where none was yet. */
+  get line(): string | undefined {
+    const key = this.#accepted;
+    if (key === undefined) return undefined;
+    const type = key.subarray(4, 4 + key.readUInt32BE(0)).toString('latin1');
+    return `${hostName(...this.#name)} ${type} ${key.toString('base64')}`;
+  }
+
+  /** Takes over what somebody else (ssh itself) found acceptable and new: `judge` will not ask again, `remember` writes it down. */
+  accept(key: Buffer): void {
+    if (this.#accepted?.equals(key)) return;
+    this.#accepted = Buffer.from(key);
+    this.#pending = this.#accepted;
+  }
+
   /** Writes down a key that was accepted for the first time. To be called after the key exchange proved its possession. */
   async remember(): Promise<{ file: string } | undefined> {
     const key = this.#pending;

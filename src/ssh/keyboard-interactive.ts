@@ -4,13 +4,7 @@ import { PrepError } from '../core/problem.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Access } from './access.ts';
 import type { Password } from './password.ts';
-
-/** A prompt that wants the account's password: `Password:`, `alice@web1's password:`, `(alice@web1) Password:`. */
-const PASSWORD_PROMPT = /^(\([^)]*\) ?)?([^ ]+'s )?password( for [^ ]+)?: *$/i;
-
-/** PAM's questions where an expired password is changed within the login. */
-const CURRENT_PROMPT = /^\(?current\)?( unix)? password: *$/i;
-const NEW_PROMPT = /^((enter )?new|re-?type|re-?enter).*password.*: *$/i;
+import { CURRENT_PROMPT, NEW_PROMPT, parted, PASSWORD_PROMPT } from './server-prompt.ts';
 
 /** One exchange of questions and answers (RFC 4256), over as many rounds as the server likes. */
 export class Exchange {
@@ -86,10 +80,4 @@ export class Exchange {
 
 function isPassword({ prompt, echo }: Prompt): boolean {
   return echo !== true && PASSWORD_PROMPT.test(parted(prompt).question);
-}
-
-/** PAM's prompt, and what its modules had to say before: sshd passes both on as one. */
-function parted(prompt: string): { question: string; before: string } {
-  const lines = prompt.replace(/\r/g, '').split('\n');
-  return { question: lines.pop() ?? '', before: (lines.at(-1) ?? '').trim() };
 }

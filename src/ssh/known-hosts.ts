@@ -87,7 +87,12 @@ const TYPE_NAMES: ReadonlyMap<string, string> = new Map([
 
 /** The type of a key blob as `ssh-keygen -l` prints it: `ED25519`, `ECDSA`, `RSA`, ...; else `unknown`. */
 export function keyTypeName(key: Buffer): string {
-  return TYPE_NAMES.get(keyTypeOf(key)) ?? 'unknown';
+  return keyTypeLabel(keyTypeOf(key));
+}
+
+/** The same for a type by its name on the wire, such as `ssh-ed25519`. */
+export function keyTypeLabel(type: string): string {
+  return TYPE_NAMES.get(type) ?? 'unknown';
 }
 
 /** Hashed names cost an HMAC each, so what was looked up once is not looked up again. */

@@ -59,6 +59,11 @@ export class LoginKey {
     return other;
   }
 
+  /** What opens that file, where it is known already. */
+  get passphrase(): Secret | undefined {
+    return this.#half.passphrase;
+  }
+
   /** Whether this key can be tried from here. */
   get usable(): boolean {
     const { file, text, agent } = this.#half;

@@ -22,6 +22,10 @@ export interface Channel {
   readonly stderr: Readable;
   /** Never rejects. */
   readonly exit: Promise<Exit>;
+  /** Sends the command a signal by its name (`INT`; RFC 4254, section 6.9). False where there is no way to, any more. */
+  readonly signal?: (name: string) => boolean;
+  /** Tells the command how large its terminal is now (RFC 4254, section 6.7). */
+  readonly resize?: (size: Pick<Pty, 'columns' | 'rows'>) => void;
   /** Hangs up at once, without waiting for the server. */
   close(): void;
 }

@@ -37,6 +37,8 @@ export interface Settings extends Beyond, LoginSettings, NetworkSettings {
   /** The socket of a control master that may be alive, and whether it must be (it was named with -S). */
   readonly controlPath?: { readonly socket: string; readonly required: boolean };
   readonly algorithms: AlgorithmSettings;
+  /** What `ssh` itself is to be called with, before the host as typed, so that it means the same (-F, -l, -p). */
+  readonly sshArguments: readonly string[];
 }
 
 /** What the command line says about reaching hosts. */
@@ -88,6 +90,7 @@ export async function resolveSettings(
     unused,
     ...(config.ignored !== undefined && { ignored: config.ignored }),
     ...controlPathOf(flags, first('controlpath')),
+    sshArguments: config.sshArguments,
   };
 }
 

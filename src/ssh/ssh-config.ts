@@ -14,6 +14,8 @@ export interface SshConfig {
   readonly first: (keyword: string) => string | undefined;
   readonly keywords: readonly string[];
   readonly mentioned: Mentioned;
+  /** What `ssh` is to be called with, before the host as typed, to read the same (-F, -l, -p). */
+  readonly sshArguments: readonly string[];
   /** Where there is no OpenSSH: the file that was read instead, and what of it is passed over. */
   readonly ignored?: { readonly file: string; readonly what: readonly string[] };
 }
@@ -39,6 +41,7 @@ export async function readSshConfig(
 ): Promise<SshConfig> {
   const { sshConfig, files } = await filesFor(flags, home);
   const named = { ...flags, ...(sshConfig !== undefined && { sshConfig }) };
+  const sshArguments = argumentsFor(destination, named);
   const { asked, mentioned } = await answerFor(destination, named, files, home);
   const { values, ignored } = asked ?? (await withoutSsh(destination, files, sshConfig, home));
   const all = (keyword: string): readonly string[] => values.get(keyword) ?? [];
@@ -47,6 +50,7 @@ export async function readSshConfig(
     first: (keyword) => all(keyword)[0],
     keywords: [...values.keys()],
     mentioned,
+    sshArguments,
     ...(ignored !== undefined && { ignored }),
   };
 }
@@ -76,7 +80,7 @@ async function answerFor(
 ): Promise<Asked> {
   const ask = async (): Promise<Asked> => {
     const [asked, mentioned] = await Promise.all([
-      askSsh(destination, flags),
+      askSsh(destination, argumentsFor(destination, flags)),
       mentionedIn(files, home),
     ]);
     return { asked, mentioned };
@@ -137,14 +141,23 @@ function isReadable(file: string): Promise<boolean> {
   );
 }
 
+function argumentsFor(
+  destination: Destination,
+  { port = destination.port, sshConfig }: ConfigFlags,
+): readonly string[] {
+  return [
+    ...(sshConfig === undefined ? [] : ['-F', sshConfig]),
+    ...(destination.user === undefined ? [] : ['-l', destination.user]),
+    ...(port === undefined ? [] : ['-p', String(port)]),
+  ];
+}
+
 /** Runs `ssh -G`: one `name value` a line, names in lower case. Undefined where there is no ssh. */
-async function askSsh(destination: Destination, flags: ConfigFlags): Promise<Answer | undefined> {
-  const args = ['-G'];
-  if (flags.sshConfig !== undefined) args.push('-F', flags.sshConfig);
-  if (destination.user !== undefined) args.push('-l', destination.user);
-  const port = flags.port ?? destination.port;
-  if (port !== undefined) args.push('-p', String(port));
-  const { error, stdout, stderr } = await run('ssh', [...args, '--', destination.host]);
+async function askSsh(
+  destination: Destination,
+  args: readonly string[],
+): Promise<Answer | undefined> {
+  const { error, stdout, stderr } = await run('ssh', ['-G', ...args, '--', destination.host]);
   if (error === null) return { values: parsed(stdout) };
   if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
   // Behind what is wrong it counts what is wrong, and it is surprised that there is no terminal.

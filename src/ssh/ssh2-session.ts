@@ -88,6 +88,13 @@ function channelOf(channel: ClientChannel): Channel {
     stdout: channel,
     stderr: channel.stderr,
     exit: ended,
+    signal: (name) => {
+      // ssh2 sends none behind the end of the input.
+      const open = channel.writable;
+      if (open) channel.signal(name);
+      return open;
+    },
+    resize: ({ columns, rows }) => channel.setWindow(rows, columns, 0, 0),
     close: () => channel.close(),
   };
 }

@@ -180,9 +180,9 @@ describeSshd('where and how to dial', () => {
     ['BindInterface none9', /cannot connect to 127\.0\.0\.1 .*BindInterface none9/],
     ['AddressFamily inet6', /there is no IPv6 address of 127\.0\.0\.1.*AddressFamily/],
     ['KexAlgorithms sntrup761x25519-sha512@openssh.com', /ssh_config's KexAlgorithms leaves/],
-  ])('%s, which cannot be: one sentence', async (line, words) => {
+  ])('%s, which ssh2 cannot do: one sentence', async (line, words) => {
     const visit = configured(stage, line);
-    const run = await visit.prep(QUICK, { password: true });
+    const run = await visit.prep(['--transport', 'ssh2', ...QUICK], { password: true });
     expect(run).toMatchObject({ status: 1, stdout: '' });
     expect(run.stderr).toMatch(/^prep: [^\n]+\n$/);
     expect(run.stderr).toMatch(words);

@@ -18,7 +18,8 @@ import { makeHostKey } from '../../src/demo/embedded-server.ts';
 import { gather, type Preparation } from '../../src/run/gather.ts';
 import { ended } from '../../src/run/phases.ts';
 import { prepare } from '../../src/run/prepare.ts';
-import { beginUndo, ownKeys } from '../../src/run/undo.ts';
+import { chosenKeys } from '../../src/run/login-keys.ts';
+import { beginUndo } from '../../src/run/undo.ts';
 import type { World } from '../../src/run/world.ts';
 import { resolveSettings, type Settings } from '../../src/ssh/settings.ts';
 import { steps } from '../../steps/index.ts';
@@ -79,7 +80,7 @@ export class Inside {
   /** Like `prep undo --yes`. */
   undo(manner: Manner = {}): Promise<Ended> {
     return this.#run(manner, (world) =>
-      ownKeys(world).then(async (keys) => ended(await beginUndo(world, DESTINATION, keys))),
+      chosenKeys(world).then(async (keys) => ended(await beginUndo(world, DESTINATION, keys))),
     );
   }
 
@@ -175,6 +176,7 @@ export class Inside {
         dryRun: false,
         yes: true,
         shellFallback: false,
+        transport: 'auto',
         verify: true,
         hostKey: 'strict',
         ...(this.#dotfiles !== undefined && { dotfiles: this.#dotfiles }),

@@ -38,6 +38,7 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a secret becomes text, and how often. */
 const REVEALS: Readonly<Record<string, number>> = {
+  'ssh/askpass': 1, // into the socket of the program that asks for ssh
   'ssh/authenticate': 1, // to the server, as password
   'ssh/keyboard-interactive': 1, // to the server, as an answer
   'ssh/ssh2-login': 2, // to the server: the expired password and the new one
@@ -109,6 +110,7 @@ test('a dry run is known to the command line and to the use cases, and to nothin
   expect(knowing.sort()).toEqual([
     'cli/options',
     'run/mastering',
+    'run/openssh-way',
     'run/prepare',
     'run/reach',
     'run/route',

@@ -54,6 +54,7 @@ const SAMPLES: Samples = {
   'host-key-changed': { code: 'host-key-changed', ...hostKey },
   'host-key-revoked': { code: 'host-key-revoked', ...hostKey },
   'master-dead': { code: 'master-dead', socket: '/tmp/cm', said: 'No such file or directory' },
+  'nothing-open': { code: 'nothing-open' },
   'jump-host': {
     code: 'jump-host',
     hop: 'alice@gate',
@@ -74,6 +75,8 @@ const SAMPLES: Samples = {
   'key-not-enough': { code: 'key-not-enough', wants: BAD },
   'hung-up': { code: 'hung-up', during: 'login', said: BAD },
   'no-checksums': { code: 'no-checksums' },
+  'no-openssh': { code: 'no-openssh', wanted: BAD },
+  'openssh-failed': { code: 'openssh-failed', said: BAD },
   'no-shell': { code: 'no-shell', said: BAD, sftp: false },
   'home-missing': { code: 'home-missing', home: BAD },
   'no-answer-from-shell': { code: 'no-answer-from-shell', seconds: 30 },

@@ -1,0 +1,47 @@
+import { channelOver } from './control-master.ts';
+import type { Channel, Pty, Session, Sftp } from './session.ts';
+import type { Settings } from './settings.ts';
+import { refusedChannel } from './ssh-log.ts';
+
+/** A session over a control master that is prep's own, and ends with it. */
+export class OpenSshMaster implements Session {
+  readonly label: string;
+  readonly login: Session['login'];
+  readonly socket: string;
+  readonly settings: Settings;
+  readonly #log: () => string;
+  readonly #end: () => void;
+
+  constructor(
+    settings: Settings,
+    login: Session['login'],
+    socket: string,
+    own: { readonly log: () => string; readonly end: () => void },
+  ) {
+    this.label = settings.label;
+    this.login = login;
+    this.socket = socket;
+    this.settings = settings;
+    this.#log = own.log;
+    this.#end = own.end;
+  }
+
+  /** Why the server would not connect it to another host; undefined where it did. */
+  get refusal(): string | undefined {
+    return refusedChannel(this.#log());
+  }
+
+  exec(command: string, pty?: Pty): Promise<Channel> {
+    return Promise.resolve(channelOver(this.socket, this.settings, command, pty));
+  }
+
+  /** Contents that do not fit into a script go through `cat` on a channel of their own. */
+  sftp(): Promise<Sftp | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  /** Ends the master with all that goes over it, and removes its socket. */
+  close(): void {
+    this.#end();
+  }
+}
