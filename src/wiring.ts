@@ -240,10 +240,6 @@ function interrupted(terminal: Terminal): never {
 /** Flags whose work is not part of this version say so, instead of being ignored. */
 function refuseWhatIsMissing(options: Options): void {
   const missing: readonly (readonly [boolean, string])[] = [
-    [options.hosts !== undefined, '--hosts'],
-    [options.samePassword, '--same-password'],
-    [options.saveAs !== undefined, '--save-as'],
-    [options.retry !== undefined, '--retry'],
     [options.config !== undefined, '--config'],
   ];
   for (const [given, name] of missing) if (given) throw notThereYet(name);
