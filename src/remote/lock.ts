@@ -66,7 +66,10 @@ const FOLDER = `mkdir -p ${RUNS} && chmod 700 ${RUNS} && { [ -d "$R" ] || mkdir 
 export function beginning(beside: readonly RemotePath[]): string {
   const folders = new Set(beside.map((path) => parentOf(path) ?? remotePath('.')));
   const words = [...folders].map((folder) => `'${escapedForAnyShell(inFolder(folder))}'`);
-  const noted = words.length === 0 ? '' : ` && printf '%s\\n' ${words.join(' ')} >"$R/beside"`;
+  const noted =
+    words.length === 0
+      ? ''
+      : ` && { printf '%s\\n' ${words.join(' ')} 2>/dev/null >"$R/beside" || why "$R/beside"; }`;
   return `${IDENTITY}${TAKING}
 begun=$( { mkdir -p ${RUNS} && chmod 700 ${RUNS}; } 2>&1 ) || { say refused; printf %s "$begun"; return; }
 hold || return

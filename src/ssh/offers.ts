@@ -40,6 +40,6 @@ export function offeredAlgorithms(heard: Buffer): Offers | undefined {
 }
 
 /** Extensions announce themselves among the key exchanges (RFC 8308 section 2.1). */
-function isAlgorithm(name: string): boolean {
+export function isAlgorithm(name: string): boolean {
   return !/^(ext-info-|kex-strict-)/.test(name);
 }

@@ -1,6 +1,7 @@
 import { printable } from '../core/printable.ts';
 import type { Problem } from '../core/problem.ts';
 import { keyTypeLabel } from './known-hosts.ts';
+import { isAlgorithm } from './offers.ts';
 import type { Settings } from './settings.ts';
 
 /** What `ssh -v` said of a login that succeeded. */
@@ -100,7 +101,7 @@ function refusedConnection(said: string, settings: Settings): Problem | undefine
     return {
       code: 'no-common-algorithm',
       what,
-      offers: theirs!.split(','),
+      offers: theirs!.trim().split(',').filter(isAlgorithm),
       ...(setting !== undefined && { setting }),
       limits: false,
     };

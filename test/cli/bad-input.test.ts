@@ -245,12 +245,12 @@ describeSshd('a home that cannot be written', () => {
 describeSshd('a server that takes no password', () => {
   const stage = useSshd({ config: ['PasswordAuthentication no'] });
 
-  test('and does not know the key: says what it offers', async () => {
+  test('and does not know the key: says which key, and who can help', async () => {
     const visit = stage.visit();
     const run = await visit.prep([], { password: true });
     expect(run.status).toBe(1);
     expect(oneSentence(run)).toMatch(
-      /the server takes no password \(it offers publickey\) and refused the key; name a key/,
+      /lets nobody in without a key, and does not know SHA256:\S+; ask its administrator to add your public key/,
     );
   });
 
