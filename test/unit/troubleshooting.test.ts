@@ -81,7 +81,7 @@ const SAMPLES: Record<Problem['code'], Problem> & {
   interrupted: { code: 'interrupted' },
   'cannot-resolve': { code: 'cannot-resolve', host: 'web1' },
   'cannot-connect': { code: 'cannot-connect', ...place, cause: 'connection refused' },
-  'no-answer': { code: 'no-answer', ...place, seconds: 30 },
+  'no-answer': { code: 'no-answer', ...place, seconds: 10 },
   'not-ssh': { code: 'not-ssh', host: 'web1', port: 80, said: 'HTTP/1.1 400 Bad Request' },
   'no-common-algorithm': {
     code: 'no-common-algorithm',
@@ -93,7 +93,15 @@ const SAMPLES: Record<Problem['code'], Problem> & {
   'algorithms-unsupported': {
     code: 'algorithms-unsupported',
     setting: 'HostKeyAlgorithms',
-    known: ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
+    known: [
+      'ssh-ed25519',
+      'ecdsa-sha2-nistp256',
+      'ecdsa-sha2-nistp384',
+      'ecdsa-sha2-nistp521',
+      'rsa-sha2-512',
+      'rsa-sha2-256',
+      'ssh-rsa',
+    ],
   },
   'host-key-unknown': { code: 'host-key-unknown', ...hostKey },
   'host-key-declined': { code: 'host-key-declined', host: 'web1' },
