@@ -53,6 +53,6 @@ function bound(prompter: Prompter): Prompter {
 
 /** The question without what ends it, as it stands in the middle of a sentence. */
 function refuse(question: string, flag: string): Promise<never> {
-  const trimmed = question.trim().replace(/\s*[:?]$/, '');
+  const trimmed = question.trim().replace(/\s*[:?.]$/, '');
   return Promise.reject(new PrepError({ code: 'needs-an-answer', question: trimmed, flag }));
 }

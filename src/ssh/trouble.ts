@@ -45,9 +45,13 @@ export function troubleOf(error: Error & ClientErrorExtensions, scene: Scene): P
   return { code: 'hung-up', during, said: disconnect || (lost ? words : error.message) };
 }
 
+/** What newer sshd say before their identification to those whom they do not let in (MaxStartups, PerSourcePenalties). */
+const TURNED_AWAY = /^(Exceeded MaxStartups|Not allowed at this time)/;
+
 function noServer(cause: string, { settings, heard }: Scene): Problem {
   const { address: host, port } = settings;
   const said = printable(heard.toString('latin1').split(/\r?\n/)[0] ?? '').slice(0, 80);
+  if (TURNED_AWAY.test(said)) return { code: 'hung-up', during: 'the greeting', said };
   if (heard.length > 0) return { code: 'not-ssh', host, port, said };
   // As sshd does with too many at once (MaxStartups), and with addresses it has had enough of.
   if (!/^E[A-Z]+$/.test(cause)) return { code: 'hung-up', during: 'the greeting', said: '' };
