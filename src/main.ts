@@ -7,12 +7,16 @@ import { HOSTS_COMMAND, hostPrefix, sshConfigIn } from './cli/host-completion.ts
 import { helpText } from './cli/help.ts';
 import { explain, problemOf } from './core/problem.ts';
 
-process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
-  const { sentence, exit } = explain(problemOf(error));
-  process.stderr.write(`prep: ${sentence}\n`);
-  if (process.env['DEBUG']) process.stderr.write(`${inspect(error)}\n`);
-  return exit;
-});
+// No top-level await: the single executable is a CommonJS module. What ends before `main` does has failed.
+process.exitCode = 1;
+void main(process.argv.slice(2))
+  .catch((error: unknown) => {
+    const { sentence, exit } = explain(problemOf(error));
+    process.stderr.write(`prep: ${sentence}\n`);
+    if (process.env['DEBUG']) process.stderr.write(`${inspect(error)}\n`);
+    return exit;
+  })
+  .then((status) => (process.exitCode = status));
 
 /** Runs one command line, and gives its exit status. What a command needs is loaded only by that command. */
 async function main(argv: readonly string[]): Promise<number> {

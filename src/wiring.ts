@@ -1,6 +1,5 @@
 import { homedir, userInfo } from 'node:os';
 import type { ReadStream } from 'node:tty';
-import { fileURLToPath } from 'node:url';
 import type { ExportFormat, Invocation } from './cli/arguments.ts';
 import type { Options } from './cli/options.ts';
 import { label, type Destination } from './core/destination.ts';
@@ -13,12 +12,10 @@ import type { Secret } from './core/secret.ts';
 import { answeringSafely, unattended } from './core/unattended.ts';
 import { givenNewPassword, givenPassword } from './local/password.ts';
 import type { World } from './run/world.ts';
+import { shippedDotfile } from './shipped.ts';
 import { resolveSettings, type SettingsFlags } from './ssh/settings.ts';
 import type { Target } from './targets.ts';
 import type { View } from './terminal/view.ts';
-
-/** The package's own dotfiles: beside dist/, where this is built to. */
-const DOTFILES = fileURLToPath(new URL('../dotfiles', import.meta.url));
 
 /** What belongs to the terminal while prep runs. */
 export interface Terminal {
@@ -172,7 +169,7 @@ export function worldOf(
     settings: (destination) => resolveSettings(destination, options, home),
     hopSettings: once((hop, before) => resolveSettings(hop, hopFlags(options, before), home)),
     home,
-    packageDotfiles: DOTFILES,
+    shippedDotfile,
     now: () => new Date(),
   };
 }

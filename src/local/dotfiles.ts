@@ -12,8 +12,8 @@ export interface DotfilesSource {
   /** `--dotfiles DIR`: everything in it, instead of the default set. */
   readonly dir?: string;
   readonly home: string;
-  /** The package's own set, for a user without dotfiles. */
-  readonly packageDir: string;
+  /** The bytes of one of the package's own, for a user without dotfiles. */
+  readonly shipped: (name: string) => Promise<Uint8Array>;
   /** Paths that steps of this run look after, so that a file of DIR may not stand there; `MANAGED` if not given. */
   readonly managed?: readonly string[];
 }
@@ -33,10 +33,10 @@ const WHAT = 'dotfile';
  * By default, the user's own files (links there followed), or the package's. Raises `cannot-read`.
  */
 export async function readDotfiles(source: DotfilesSource): Promise<readonly LocalFile[]> {
-  const { dir, home, packageDir, managed = MANAGED } = source;
+  const { dir, home, shipped, managed = MANAGED } = source;
   if (dir === undefined) {
     const own = await defaultSet(home);
-    return own.length > 0 ? own : (await defaultSet(packageDir)).map(asShipped);
+    return own.length > 0 ? own : shippedSet(shipped);
   }
   const files = await directory(path.resolve(expandTilde(dir, home)));
   for (const file of files) refuseManaged(file, managed, dir);
@@ -60,10 +60,13 @@ async function defaultSet(folder: string): Promise<readonly LocalFile[]> {
 }
 
 /** The package's own files have no history of the user's: neither their checkout's mode nor its times count. */
-function asShipped({ path, entry }: LocalFile): LocalFile {
-  if (entry.kind !== 'file') return { path, entry };
-  const { mtime: _, ...file } = entry;
-  return { path, entry: { ...file, mode: 0o644 } };
+function shippedSet(shipped: DotfilesSource['shipped']): Promise<readonly LocalFile[]> {
+  return Promise.all(
+    DEFAULT_SET.map(async (name): Promise<LocalFile> => {
+      const content = contentOf(await shipped(name));
+      return { path: remotePath(name), entry: { kind: 'file', mode: 0o644, content } };
+    }),
+  );
 }
 
 async function directory(top: string): Promise<readonly LocalFile[]> {

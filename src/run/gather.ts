@@ -38,7 +38,7 @@ export async function gather(
   const dotfiles = names.has('dotfiles')
     ? await readDotfiles({
         home,
-        packageDir: world.packageDotfiles,
+        shipped: world.shippedDotfile,
         ...(wishes.dotfiles !== undefined && { dir: wishes.dotfiles }),
       })
     : [];

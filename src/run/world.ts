@@ -43,7 +43,7 @@ export interface World {
   readonly hops?: SharedHops;
   /** The user's home directory on this machine. */
   readonly home: string;
-  /** The package's own dotfiles. */
-  readonly packageDotfiles: string;
+  /** The bytes of one of the package's own dotfiles. */
+  readonly shippedDotfile: (name: string) => Promise<Uint8Array>;
   readonly now: () => Date;
 }

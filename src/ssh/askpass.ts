@@ -1,6 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { isSea } from 'node:sea';
 import type { Secret } from '../core/secret.ts';
 import type { PrivateFolder } from './private-folder.ts';
 
@@ -68,15 +69,15 @@ export class Askpass {
 
   /** One path that starts this very prep with this very node; prep's own file where the folder's file system runs no programs. */
   #program(): string {
-    const main = process.argv[1]!;
+    const self = isSea() ? [process.execPath] : [process.execPath, process.argv[1]!];
     const file = this.#folder.file('askpass');
-    const words = [process.execPath, main].map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
+    const words = self.map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
     writeFileSync(file, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o700 });
     try {
       accessSync(file, constants.X_OK);
       return file;
     } catch {
-      return main;
+      return self.at(-1)!;
     }
   }
 

@@ -189,7 +189,7 @@ export class Inside {
       settings: () => this.#settings(),
       hopSettings: () => Promise.reject(new Error('there are no hops')),
       home: this.laptop.home,
-      packageDotfiles: '/nonexistent',
+      shippedDotfile: () => Promise.reject(new Error('there are no dotfiles')),
       now: now ?? (() => new Date()),
     };
     const ended = await work(world).then(

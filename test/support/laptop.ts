@@ -99,6 +99,8 @@ export class Laptop {
 /** One run of the built command. */
 export interface PrepOptions {
   readonly laptop: Laptop;
+  /** The single executable, instead of dist/main.js and this node. */
+  readonly executable?: string;
   /** Accounts whose passwords must not be found afterwards in anything printed or written. */
   readonly accounts?: readonly Pick<TestAccount, 'password' | 'home'>[];
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -137,9 +139,10 @@ export interface PrepRun {
 
 /** Runs the built prep as a user would. @throws Error where it does not end, or a password leaked */
 export async function runPrep(args: readonly string[], options: PrepOptions): Promise<PrepRun> {
-  const { laptop, accounts = [], pty = false } = options;
+  const { laptop, accounts = [], pty = false, executable } = options;
   const watch = new ProcessWatch(accounts.map(({ password }) => password));
-  const command = [process.execPath, resolve('dist/main.js'), ...args] as const;
+  const usual = [process.execPath, resolve('dist/main.js'), ...args] as const;
+  const command = executable === undefined ? usual : ([executable, ...args] as const);
   const run = await (pty ? withTerminal(command, options) : withPipes(command, options));
   watch.stop();
   const { stdout, stderr, screen, output } = run;

@@ -12,6 +12,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -21,6 +22,7 @@ import { PrepError, type Problem } from '../../src/core/problem.ts';
 import { MANAGED, readDotfiles } from '../../src/local/dotfiles.ts';
 
 const PACKAGE = path.resolve(import.meta.dirname, '../../dotfiles');
+const shipped = (name: string): Promise<Uint8Array> => readFile(path.join(PACKAGE, name));
 
 let home = '';
 let dir = '';
@@ -168,7 +170,7 @@ describe('--dotfiles DIR', () => {
     expect(await read()).toEqual([]);
     put('a', 'x');
     symlinkSync('set', path.join(home, 'link'));
-    const files = await readDotfiles({ dir: '~/link', home, packageDir: PACKAGE });
+    const files = await readDotfiles({ dir: '~/link', home, shipped });
     expect(files.map(summary)).toEqual(['a file 644 1000 x']);
   });
 
@@ -177,7 +179,7 @@ describe('--dotfiles DIR', () => {
     ['a file', () => (put('a', ''), 'a'), 'it is not a directory'],
   ])('DIR is %s', async (_, make, cause) => {
     const file = path.join(dir, make());
-    const problem = await problemIn(readDotfiles({ dir: file, home, packageDir: PACKAGE }));
+    const problem = await problemIn(readDotfiles({ dir: file, home, shipped }));
     expect(problem).toEqual({ code: 'cannot-read', what: 'dotfiles directory', file, cause });
   });
 
@@ -211,7 +213,7 @@ describe('what prep itself looks after is not in the set', () => {
     const cause = `~/${taken} is what prep itself looks after; take it out`;
     expect(await problemIn(read())).toMatchObject({ code: 'cannot-read', cause });
     const rest = MANAGED.filter((one) => one !== taken);
-    await readDotfiles({ dir, home, packageDir: PACKAGE, managed: rest });
+    await readDotfiles({ dir, home, shipped, managed: rest });
   });
 
   test.each([
@@ -232,18 +234,18 @@ describe('the default set', () => {
     symlinkSync('set/zshrc', path.join(home, '.zshrc'));
     symlinkSync('nowhere', path.join(home, '.screenrc'));
     writeFileSync(path.join(home, '.bashrc'), 'not sent');
-    const files = await readDotfiles({ home, packageDir: PACKAGE });
+    const files = await readDotfiles({ home, shipped });
     expect(files.map(summary)).toEqual(['.zshrc file 600 1000 mine\n']);
   });
 
   test('is the package set where the user has none', async () => {
-    const files = await readDotfiles({ home, packageDir: PACKAGE });
+    const files = await readDotfiles({ home, shipped });
     expect(files.map((file) => file.path)).toEqual(['.screenrc', '.zshenv', '.zshrc']);
   });
 
   test('a directory in place of one', async () => {
     mkdirSync(path.join(home, '.zshrc'));
-    const problem = await problemIn(readDotfiles({ home, packageDir: PACKAGE }));
+    const problem = await problemIn(readDotfiles({ home, shipped }));
     expect(problem).toMatchObject({ code: 'cannot-read', cause: 'it is not a file' });
   });
 });
@@ -294,7 +296,7 @@ function put(name: string, content: string, mode = 0o644): void {
 }
 
 function read(): Promise<readonly LocalFile[]> {
-  return readDotfiles({ dir, home, packageDir: PACKAGE });
+  return readDotfiles({ dir, home, shipped });
 }
 
 function summary({ path: name, entry }: LocalFile): string {
