@@ -222,6 +222,21 @@ describe('the terminal', () => {
     expect(terminal.cursorVisible).toBe(false);
   });
 
+  it('knows what is bold, dim and coloured', () => {
+    const terminal = new Terminal();
+    terminal.write('a\x1b[1;32mgo\x1b[22;2m.\x1b[39m.\x1b[0m\r\n\x1b[91mno\x1b[m \r\x1b[2Kx');
+    const plain = { bold: false, dim: false, colour: undefined };
+    expect(terminal.styled()).toEqual([
+      [
+        { ...plain, text: 'a' },
+        { ...plain, text: 'go', bold: true, colour: 2 },
+        { ...plain, text: '.', dim: true, colour: 2 },
+        { ...plain, text: '.', dim: true },
+      ],
+      [{ ...plain, text: 'x' }],
+    ]);
+  });
+
   it('is really one', () => {
     const { stdout } = spawnSync('sh', ['-c', 'tty'], {
       encoding: 'utf8',

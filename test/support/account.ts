@@ -23,6 +23,8 @@ export type HomeFile =
 
 /** What a throw-away account should be like. */
 export interface AccountOptions {
+  /** Default one that nobody has. No account of that name may be there yet. */
+  readonly name?: string;
   /** Login shell; default `/bin/bash`. */
   readonly shell?: string;
   /** Laid over the skeleton, by path relative to the home. */
@@ -38,13 +40,15 @@ const MARK = 'prep test account of process';
 
 /** A real account on this machine, with a random password, gone after `remove()`. */
 export class TestAccount {
-  readonly name = `prep_${randomBytes(4).toString('hex')}`;
+  readonly name: string;
   readonly password: string;
   readonly home: string;
   readonly uid: number;
   readonly gid: number;
 
-  constructor({ shell = '/bin/bash', files = {}, home, password }: AccountOptions = {}) {
+  constructor(options: AccountOptions = {}) {
+    const { shell = '/bin/bash', files = {}, name, home, password } = options;
+    this.name = name ?? `prep_${randomBytes(4).toString('hex')}`;
     this.password = password ?? randomPassword();
     this.home = home ?? `/home/${this.name}`;
     const gecos = `${MARK} ${process.pid}`;

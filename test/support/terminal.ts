@@ -1,17 +1,39 @@
 const COMPLETE =
   /\x1b(?:\[([?>=]?)([\d;]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][\w]|[^[\]()])/y;
 
-/** Just enough of a terminal to know what a person would see: text, cursor, erasing, scrolling. */
+/** How characters look; a terminal's other ways are passed over. */
+export interface Style {
+  readonly bold: boolean;
+  readonly dim: boolean;
+  /** Of the sixteen: 0 to 7 as SGR 30 to 37 have them, 8 to 15 as 90 to 97; undefined is the terminal's own. */
+  readonly colour: number | undefined;
+}
+
+/** Characters that stand beside each other and look alike. */
+export interface StyledText extends Style {
+  readonly text: string;
+}
+
+interface Cell {
+  readonly character: string;
+  readonly style: Style;
+}
+
+const PLAIN: Style = { bold: false, dim: false, colour: undefined };
+const BLANK: Cell = { character: ' ', style: PLAIN };
+
+/** Just enough of a terminal to know what a person would see: text, colours, cursor, erasing, scrolling. */
 export class Terminal {
   readonly columns: number;
   readonly rows: number;
   /** Whether the cursor shows. */
   cursorVisible = true;
   /** Everything that scrolled away, then the screen. */
-  readonly #lines: { cells: string[]; wrapped: boolean }[] = [{ cells: [], wrapped: false }];
+  readonly #lines: { cells: Cell[]; wrapped: boolean }[] = [{ cells: [], wrapped: false }];
   #row = 0;
   #column = 0;
   #pending = '';
+  #style = PLAIN;
 
   constructor(columns = 100, rows = 30) {
     this.columns = columns;
@@ -55,6 +77,11 @@ export class Terminal {
     return text.replace(/[ \n]+$/, '');
   }
 
+  /** Every line as it looks, one that was too long as several. */
+  styled(): readonly (readonly StyledText[])[] {
+    return this.#lines.map(({ cells }) => runs(cells));
+  }
+
   /** The whole line that the cursor stands in, up to the cursor. */
   cursorLine(): string {
     let first = this.#row;
@@ -78,8 +105,8 @@ export class Terminal {
       this.#lines[this.#row]!.wrapped = true;
     }
     const { cells } = this.#lines[this.#row]!;
-    while (cells.length < this.#column) cells.push(' ');
-    cells[this.#column++] = character;
+    while (cells.length < this.#column) cells.push(BLANK);
+    cells[this.#column++] = { character, style: this.#style };
   }
 
   #down(): void {
@@ -106,6 +133,7 @@ export class Terminal {
     }
     if (final === 'J') this.#eraseBelow(numbers[0]!);
     if (final === 'K') this.#eraseInLine(numbers[0]!);
+    if (final === 'm') for (const number of numbers) this.#style = restyled(this.#style, number);
   }
 
   #top(): number {
@@ -128,12 +156,38 @@ export class Terminal {
   #eraseInLine(how: number): void {
     const line = this.#lines[this.#row]!;
     if (how === 0) line.cells.length = Math.min(line.cells.length, this.#column);
-    if (how === 1) line.cells.fill(' ', 0, this.#column + 1);
+    if (how === 1) {
+      line.cells = line.cells.map((cell, column) => (column > this.#column ? cell : BLANK));
+    }
     if (how === 2) line.cells = [];
     if (how === 2) line.wrapped = false;
   }
 }
 
-function row(cells: readonly string[]): string {
-  return cells.join('');
+function row(cells: readonly Cell[]): string {
+  return cells.map(({ character }) => character).join('');
+}
+
+/** What one number of "select graphic rendition" (ECMA-48, 8.3.117) makes of a style. */
+function restyled(style: Style, number: number): Style {
+  if (number === 0) return PLAIN;
+  if (number === 1) return { ...style, bold: true };
+  if (number === 2) return { ...style, dim: true };
+  if (number === 22) return { ...style, bold: false, dim: false };
+  if (number === 39) return { ...style, colour: undefined };
+  const [bright, plain] = [number - 90, number - 30];
+  if (bright >= 0 && bright < 8) return { ...style, colour: bright + 8 };
+  return plain >= 0 && plain < 8 ? { ...style, colour: plain } : style;
+}
+
+function runs(cells: readonly Cell[]): StyledText[] {
+  const found: StyledText[] = [];
+  for (const { character, style } of cells) {
+    const last = found.at(-1);
+    const same =
+      last?.bold === style.bold && last.dim === style.dim && last.colour === style.colour;
+    if (same) found[found.length - 1] = { ...style, text: last.text + character };
+    else found.push({ ...style, text: character });
+  }
+  return found;
 }
