@@ -5,7 +5,13 @@ import { version } from '../package.json';
 import { helpOrVersion, parseArguments } from './cli/arguments.ts';
 import { HOSTS_COMMAND, hostPrefix, sshConfigIn } from './cli/host-completion.ts';
 import { helpText } from './cli/help.ts';
+import { configNamed } from './cli/options.ts';
+import type { Configuration } from './core/configuration.ts';
+import type { Step } from './core/plan.ts';
 import { explain, problemOf } from './core/problem.ts';
+
+/** Commands that have nothing to do with any account of the user's. */
+const UNCONFIGURED = ['demo', 'init', 'mastering', 'open', 'run', 'completion'];
 
 // No top-level await: the single executable is a CommonJS module. What ends before `main` does has failed.
 process.exitCode = 1;
@@ -30,7 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const wish = helpOrVersion(argv);
   if (wish === 'help') return print(helpText());
   if (wish === 'version') return print(`prep ${version}\n`);
-  const { steps } = await import('../steps/index.ts');
+  const { steps, configuration } = await stepsAndConfiguration(argv);
   const names = steps.map(({ name }) => name);
   const invocation = parseArguments(argv, names);
   switch (invocation.command) {
@@ -39,7 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'completion':
       return print((await import('./cli/completion.ts')).completionScript(invocation.shell, names));
     default:
-      return (await import('./wiring.ts')).run(invocation, steps);
+      return (await import('./wiring.ts')).run(invocation, { steps, configuration });
   }
 }
 
@@ -49,6 +55,22 @@ async function offerHosts(words: readonly string[]): Promise<number> {
   const prefix = hostPrefix(words.at(-1) ?? '');
   const hosts = await hostsToOffer(homedir(), sshConfigIn(words));
   return print(hosts.map((host) => `${prefix}${host}\n`).join(''));
+}
+
+/** Every step that may run. Without a configuration this costs the look whether there is one. */
+async function stepsAndConfiguration(
+  argv: readonly string[],
+): Promise<{ steps: readonly Step[]; configuration: Configuration | undefined }> {
+  const { steps, optionalSteps } = await import('../steps/index.ts');
+  const [first = ''] = argv.filter((word) => !word.startsWith('-'));
+  if (UNCONFIGURED.includes(first)) return { steps, configuration: undefined };
+  const { findConfig, loadConfig } = await import('./config/load.ts');
+  const home = homedir();
+  const file = await findConfig({ named: configNamed(argv), home, env: process.env });
+  if (file === undefined) return { steps, configuration: undefined };
+  const configuration = await loadConfig(file, home, () => import('./index.ts'));
+  const { stepsOf } = await import('./configured.ts');
+  return { steps: stepsOf(steps, optionalSteps, configuration), configuration };
 }
 
 function print(text: string): number {

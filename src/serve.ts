@@ -61,7 +61,7 @@ export async function serve(job: Job): Promise<readonly Report[]> {
 
 function membersOf({ targets, worldFor }: Job, begin: Begin, hops: SharedHops): readonly Member[] {
   const said = new Set<string>();
-  const taken = new Map<string, Target>();
+  const taken: Taken = new Map();
   return targets.map((target): Member => {
     const { destination } = target;
     return {
@@ -69,7 +69,7 @@ function membersOf({ targets, worldFor }: Job, begin: Begin, hops: SharedHops): 
       begin: async (observe, prompter) => {
         const own = { ...worldFor(target), observe, prompter, hops, said };
         const other = await takenBy(taken, target, own);
-        if (other === undefined) return begin(target, own, destination);
+        if (other === undefined) return begin(own, destination);
         const text = `this is the account of ${label(other.destination)}, which is worked on already`;
         observe({ type: 'notice', destination, text });
         return { destination, status: 'unchanged', steps: [], verified: 'not tried' };
@@ -78,39 +78,41 @@ function membersOf({ targets, worldFor }: Job, begin: Begin, hops: SharedHops): 
   });
 }
 
+/** The accounts that are worked on, by where they are. */
+type Taken = Map<string, { readonly target: Target; readonly world: World }>;
+
 /** Which destination has led to the same account before: two runs at once would be in each other's way. @throws PrepError `usage` */
-async function takenBy(
-  taken: Map<string, Target>,
-  target: Target,
-  { settings }: World,
-): Promise<Target | undefined> {
+async function takenBy(taken: Taken, target: Target, world: World): Promise<Target | undefined> {
+  const { settings, wishes } = world;
   const found = await settings(target.destination);
   const { user, address, port, jump, proxyCommand, controlPath } = found;
   const name = JSON.stringify([user, address, port, jump, proxyCommand, controlPath]);
   const other = taken.get(name);
-  if (other === undefined) taken.set(name, target);
-  const alike = other?.options.shell === target.options.shell;
-  if (other === undefined || (alike && wishOf(other) === wishOf(target))) return other;
-  const text = `this is the account of ${label(other.destination)}, which has other options; keep one of the two`;
+  if (other === undefined) taken.set(name, { target, world });
+  const alike = other?.world.wishes.shell === wishes.shell;
+  if (other === undefined) return undefined;
+  if (alike && wishOf(other.world) === wishOf(world)) return other.target;
+  const text = `this is the account of ${label(other.target.destination)}, which has other options; keep one of the two`;
   throw new PrepError({ code: 'usage', text });
 }
 
-type Begin = (target: Target, world: World, destination: Destination) => Promise<Begun>;
+type Begin = (world: World, destination: Destination) => Promise<Begun>;
 
 /** What is common to accounts is read once: the keys (and their passphrases), the dotfiles. */
 async function preparing({ options, targets, worldFor }: Job): Promise<Begin> {
   const { gather } = await import('./run/gather.ts');
   const begin = await beginning(options);
   const gathered = new Map<string, Preparation>();
-  for (const target of targets) {
-    const name = wishOf(target);
+  const wishes = targets.map((target) => wishOf(worldFor(target)));
+  for (const [index, target] of targets.entries()) {
+    const name = wishes[index]!;
     if (gathered.has(name)) continue;
-    const alike = targets.filter((other) => wishOf(other) === name);
+    const alike = targets.filter((_, other) => wishes[other] === name);
     const destinations = alike.map(({ destination }) => destination);
     gathered.set(name, await gather(worldFor(target), destinations));
   }
-  return (target, world, destination) => {
-    const preparation = gathered.get(wishOf(target))!;
+  return (world, destination) => {
+    const preparation = gathered.get(wishOf(world))!;
     const desired = { ...preparation.desired, loginShell: world.wishes.shell };
     return begin(world, destination, { ...preparation, desired });
   };
@@ -129,16 +131,17 @@ async function undoing({ targets, worldFor }: Job): Promise<Begin> {
   const { chosenKeys } = await import('./run/login-keys.ts');
   const gathered = new Map<string, Awaited<ReturnType<typeof chosenKeys>>>();
   for (const target of targets) {
-    const name = wishOf(target);
-    if (!gathered.has(name)) gathered.set(name, await chosenKeys(worldFor(target)));
+    const world = worldFor(target);
+    const name = wishOf(world);
+    if (!gathered.has(name)) gathered.set(name, await chosenKeys(world));
   }
-  return (target, world, destination) =>
-    beginUndo(world, destination, gathered.get(wishOf(target))!);
+  return (world, destination) => beginUndo(world, destination, gathered.get(wishOf(world))!);
 }
 
 /** Accounts for which this is the same share one preparation. */
-function wishOf({ options: { identities, only, skip } }: Target): string {
-  return JSON.stringify([identities, only, skip]);
+function wishOf({ wishes }: World): string {
+  const { identities, only, skip, dotfiles, values, terminfo, packages } = wishes;
+  return JSON.stringify([identities, only, skip, dotfiles, values, terminfo, packages]);
 }
 
 function writeRetry(file: RetryFile, job: Job, reports: readonly Report[]): void {

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { ReadStream } from 'node:tty';
 import type { Invocation } from './cli/arguments.ts';
 import type { Options } from './cli/options.ts';
+import { wishesFor } from './configured.ts';
 import { label, type Destination } from './core/destination.ts';
 import { explain, PrepError, problemOf } from './core/problem.ts';
 import { unattended } from './core/unattended.ts';
@@ -11,7 +12,8 @@ import type { Console } from './run/hand-over.ts';
 import type { Master } from './ssh/master-list.ts';
 import { resolveSettings } from './ssh/settings.ts';
 import { textView } from './terminal/text.ts';
-import { promptAt, worldOf, type Terminal } from './wiring.ts';
+import { promptAt, type Terminal } from './wiring.ts';
+import { worldOf } from './world-of.ts';
 
 type HandingOver = Extract<Invocation, { command: 'run' | 'open' }>;
 
@@ -27,7 +29,7 @@ export async function handOver({
   const terminal = await questionsAt(options);
   const console = consoleOf(terminal);
   const world = {
-    ...worldOf(options, [], terminal, homedir(), password),
+    ...worldOf(wishesFor(options, undefined), [], terminal, homedir(), password),
     ...(newPassword !== undefined && { newPassword }),
   };
   const { openSession, runCommand } = await import('./run/hand-over.ts');

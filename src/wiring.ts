@@ -2,20 +2,21 @@ import { homedir, userInfo } from 'node:os';
 import type { ReadStream } from 'node:tty';
 import type { ExportFormat, Invocation } from './cli/arguments.ts';
 import type { Options } from './cli/options.ts';
+import { wishesFor } from './configured.ts';
+import type { Configuration } from './core/configuration.ts';
 import { label, type Destination } from './core/destination.ts';
-import type { Observer, Report } from './core/event.ts';
+import type { Report } from './core/event.ts';
 import type { Desired, Step } from './core/plan.ts';
 import { printable } from './core/printable.ts';
 import { explain, PrepError, problemOf } from './core/problem.ts';
 import type { Prompter } from './core/prompter.ts';
-import type { Secret } from './core/secret.ts';
 import { answeringSafely, unattended } from './core/unattended.ts';
 import { givenNewPassword, givenPassword } from './local/password.ts';
 import type { World } from './run/world.ts';
-import { shippedDotfile } from './shipped.ts';
-import { resolveSettings, type SettingsFlags } from './ssh/settings.ts';
+import { resolveSettings } from './ssh/settings.ts';
 import type { Target } from './targets.ts';
 import type { View } from './terminal/view.ts';
+import { worldOf } from './world-of.ts';
 
 /** What belongs to the terminal while prep runs. */
 export interface Terminal {
@@ -27,10 +28,17 @@ export interface Terminal {
   close(): void;
 }
 
+/** What the user has set up: every step that may run, and what the configuration file says, if there is one. */
+interface Setup {
+  readonly steps: readonly Step[];
+  readonly configuration: Configuration | undefined;
+}
+
 /** Runs a command that has to do with accounts, in the real world, and gives its exit status. */
-export async function run(invocation: Invocation, steps: readonly Step[]): Promise<number> {
-  if (invocation.command === 'demo') return demo(invocation.options, steps);
-  if (invocation.command === 'export') return exported(invocation, steps);
+export async function run(invocation: Invocation, setup: Setup): Promise<number> {
+  if (invocation.command === 'demo') return demo(invocation.options, setup.steps);
+  if (invocation.command === 'export') return exported(invocation, setup);
+  if (invocation.command === 'init') return init(invocation.options);
   if (invocation.command === 'mastering') return mastering(invocation);
   if (invocation.command === 'run' || invocation.command === 'open') {
     return (await import('./session.ts')).handOver(invocation);
@@ -39,19 +47,35 @@ export async function run(invocation: Invocation, steps: readonly Step[]): Promi
     return (await import('./session.ts')).masters(invocation);
   }
   if (invocation.command !== 'prepare' && invocation.command !== 'undo') {
-    throw notThereYet(`prep ${invocation.command}`);
+    throw new PrepError({ code: 'usage', text: `prep ${invocation.command} reaches no account` });
   }
+  return onAccounts(invocation, setup);
+}
+
+type OnAccounts = Extract<Invocation, { command: 'prepare' | 'undo' }>;
+
+async function onAccounts(invocation: OnAccounts, setup: Setup): Promise<number> {
+  const { steps } = setup;
   const { command, options } = invocation;
-  refuseWhatIsMissing(options);
   const targets = await targetsFor(invocation, steps);
   const settings = settingsFor(targets);
   const password = await givenPassword(options.passwordFile);
   const newPassword = await givenNewPassword(options.newPasswordFile);
   const terminal = await openTerminal(options, targets);
   process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
+  // What the last run did is undone, whatever is wanted by now.
+  const configuration = command === 'undo' ? undefined : setup.configuration;
+  const chosen: World['chosen'] = new Map();
   const worldFor = (target: Target): World => ({
-    ...worldOf(target.options, steps, terminal, homedir(), target.password ?? password),
+    ...worldOf(
+      wishesFor(target.options, configuration, target.destination),
+      steps,
+      terminal,
+      homedir(),
+      target.password ?? password,
+    ),
     settings: settings(target),
+    chosen,
     ...(newPassword !== undefined && { newPassword }),
   });
   const onInterrupt = (lastWords: () => void): void => void (terminal.lastWords = lastWords);
@@ -71,7 +95,7 @@ export async function run(invocation: Invocation, steps: readonly Step[]): Promi
 
 /** The accounts that were asked for. What reads hosts files is loaded where there may be several. */
 async function targetsFor(
-  { destinations, options }: Extract<Invocation, { command: 'prepare' | 'undo' }>,
+  { destinations, options }: OnAccounts,
   steps: readonly Step[],
 ): Promise<readonly Target[]> {
   const [destination, ...others] = destinations;
@@ -102,6 +126,24 @@ function settingsFor(targets: readonly Target[]): (target: Target) => World['set
     settings(target, target.destination).catch(() => undefined);
   }
   return (one) => (destination) => settings(one, destination);
+}
+
+/** Writes a configuration file to begin with. */
+async function init(options: Options): Promise<number> {
+  const { initConfig } = await import('./config/init.ts');
+  const terminal = await openTerminal(options);
+  process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
+  try {
+    const place = { named: options.config, home: homedir(), env: process.env };
+    const file = await initConfig(place, terminal.prompter);
+    process.stdout.write(`${printable(file)} is written; look it over, then see: prep steps\n`);
+    return 0;
+  } catch (error) {
+    if (problemOf(error).code === 'interrupted') interrupted(terminal);
+    throw error;
+  } finally {
+    terminal.close();
+  }
 }
 
 /** Edits the user's ssh_config; no account is reached. */
@@ -149,48 +191,6 @@ function exitStatus({ status, steps, problem }: Report): number {
   return status === 'failed' || steps.some((step) => step.status === 'blocked') ? 1 : 0;
 }
 
-/** Everything around a run, as the command line has it. */
-export function worldOf(
-  options: Options,
-  steps: readonly Step[],
-  { view, prompter, attended }: Terminal,
-  home: string,
-  password?: Secret,
-): World {
-  const { only, skip } = options;
-  const wanted = steps.filter(({ name }) => (only?.includes(name) ?? true) && !skip.includes(name));
-  return {
-    wishes: options,
-    steps: wanted,
-    prompter,
-    attended,
-    ...(password !== undefined && { password }),
-    observe: view.observe,
-    settings: (destination) => resolveSettings(destination, options, home),
-    hopSettings: once((hop, before) => resolveSettings(hop, hopFlags(options, before), home)),
-    home,
-    shippedDotfile,
-    now: () => new Date(),
-  };
-}
-
-/** The same, asking ssh once about each host on the way. */
-function once(resolve: World['hopSettings']): World['hopSettings'] {
-  const known = new Map<string, ReturnType<World['hopSettings']>>();
-  return (hop, before) => {
-    const name = JSON.stringify([hop, before]);
-    const settings = known.get(name) ?? resolve(hop, before);
-    known.set(name, settings);
-    return settings;
-  };
-}
-
-/** The port and the control path are the destination's alone. */
-function hopFlags(options: Options, jump: readonly Destination[]): SettingsFlags {
-  const { port: _, controlPath: __, ...flags } = options;
-  return { ...flags, jump };
-}
-
 /** Where nobody sits at a terminal, nobody is asked; where nobody looks at one, lines are plain. */
 async function openTerminal(options: Options, targets: readonly Target[] = []): Promise<Terminal> {
   const typed = process.stdin.isTTY === true && options.hosts !== '-';
@@ -234,30 +234,33 @@ function interrupted(terminal: Terminal): never {
   process.exit(explain({ code: 'interrupted' }).exit);
 }
 
-/** Flags whose work is not part of this version say so, instead of being ignored. */
-function refuseWhatIsMissing(options: Options): void {
-  const missing: readonly (readonly [boolean, string])[] = [
-    [options.config !== undefined, '--config'],
-  ];
-  for (const [given, name] of missing) if (given) throw notThereYet(name);
-}
-
-function notThereYet(what: string): PrepError {
-  return new PrepError({ code: 'usage', text: `${what} is not part of this version yet` });
-}
+/** The steps that other tools can do. */
+const EXPORTABLE = [
+  'ssh-dir',
+  'authorized-keys',
+  'permissions',
+  'packages',
+  'dotfiles',
+  'zlogin',
+  'login-shell',
+];
 
 /** Writes down what prepare would bring about, for tools that do it without prep. */
 async function exported(
   { options, format, destinations }: Extract<Invocation, { command: 'export' }>,
-  steps: readonly Step[],
+  { steps, configuration }: Setup,
 ): Promise<number> {
   const terminal = await openTerminal(options);
   try {
-    const world = worldOf(options, steps, terminal, homedir());
+    const [destination, ...others] = destinations;
+    const one = others.length === 0 ? destination : undefined;
+    const world = worldOf(wishesFor(options, configuration, one), steps, terminal, homedir());
     const { gather } = await import('./run/gather.ts');
     const { desired, keysAreNew } = await gather(world, destinations);
     if (keysAreNew) throw new PrepError({ code: 'no-key' });
     const names = new Set(world.steps.map(({ name }) => name));
+    const own = [...names].filter((name) => !EXPORTABLE.includes(name));
+    if (own.length > 0) process.stderr.write(`prep: ${own.join(', ')}: not written down\n`);
     process.stdout.write(await description(format, desired, names, destinations));
     return 0;
   } finally {
@@ -286,13 +289,13 @@ async function demo(options: Options, steps: readonly Step[]): Promise<number> {
   const view = await viewFor(options);
   const print = (line: string): boolean => process.stdout.write(`${line}\n`);
   return runDemo(async (destination, { home, password, knownHosts, sshConfig }) => {
-    const terminal = { view, prompter: unattended(true), attended: false, close: () => undefined };
-    const wishes: Options = { ...options, knownHosts, sshConfig };
-    const world = worldOf(wishes, steps, terminal, home, password);
+    const { observe } = view;
+    const onlooker = { view, prompter: unattended(true), attended: false };
+    const wishes = wishesFor({ ...options, knownHosts, sshConfig }, undefined);
+    const world = worldOf(wishes, steps, onlooker, home, password);
     const report = await gather(world, [destination])
       .then((preparation) => prepare(world, destination, preparation))
       .catch((error: unknown) => failed(world, destination, error));
-    const observe: Observer = view.observe;
     observe({ type: 'report', report });
     observe({ type: 'summary', reports: [report] });
     await view.finish();

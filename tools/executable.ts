@@ -58,7 +58,7 @@ async function makeBlob(folder: string): Promise<string> {
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
-    external: ['*.node', 'cpu-features'],
+    external: ['*.node', 'cpu-features', 'jiti'],
     alias: { '@inquirer/editor': './src/terminal/no-editor.ts' },
     define: { 'import.meta.url': 'undefined' },
     supported: { 'dynamic-import': false },

@@ -1,6 +1,6 @@
 import { parseDestination, type Destination } from '../core/destination.ts';
 import { COMPLETION_SHELLS, EXPORT_FORMATS } from './help.ts';
-import { distance } from './nearest.ts';
+import { distance } from '../core/nearest.ts';
 import {
   oneOf,
   readOptions,
@@ -34,7 +34,7 @@ export type Invocation = { readonly options: Options } & (
       readonly destinations: readonly Destination[];
     }
   | { readonly command: 'completion'; readonly shell: CompletionShell }
-  | { readonly command: 'steps' | 'demo' | 'help' | 'version' }
+  | { readonly command: 'steps' | 'demo' | 'init' | 'help' | 'version' }
 );
 
 /** The subcommands, as typed. */
@@ -47,6 +47,7 @@ export const COMMANDS = [
   'demo',
   'completion',
   'export',
+  'init',
 ] as const;
 
 type Command = (typeof COMMANDS)[number];
@@ -174,7 +175,7 @@ function refuseExtra(command: Command, { before, after = [] }: Words, wanted: nu
 function refuseTypo(words: readonly string[]): void {
   const [first = ''] = words;
   if (!/^[a-z]+$/.test(first)) return;
-  const alone: readonly Command[] = ['mastering', 'steps', 'demo', 'completion'];
+  const alone: readonly Command[] = ['mastering', 'steps', 'demo', 'completion', 'init'];
   const meant = (words.length > 1 ? COMMANDS : alone).find(
     (name) => name[0] === first[0] && distance(name, first) <= (name.length > 6 ? 2 : 1),
   );

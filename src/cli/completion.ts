@@ -12,10 +12,11 @@ const ABOUT: Readonly<Record<(typeof COMMANDS)[number], string>> = {
   demo: 'prepare a throw-away account',
   completion: 'print a shell completion script',
   export: 'write the same down for Ansible or cloud-init',
+  init: 'write a configuration file to begin with',
 };
 
 /** The subcommands that no host follows. */
-const WITHOUT_HOSTS = ['mastering', 'steps', 'demo', 'completion'];
+const WITHOUT_HOSTS = ['mastering', 'steps', 'demo', 'init', 'completion'];
 
 /** What the word after a subcommand must be one of. */
 const CHOICES = Object.entries({ completion: COMPLETION_SHELLS, export: EXPORT_FORMATS });

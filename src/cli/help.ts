@@ -129,7 +129,7 @@ export const FLAGS: readonly Flag[] = [
   { name: 'remove', about: 'with mastering: take it out again' },
   { name: 'list', about: 'with open: the connections that are open for sharing' },
   { name: 'exit', about: 'with open: end the one to DEST, or all' },
-  { name: 'config', value: 'FILE', about: 'configuration file' },
+  { name: 'config', value: 'FILE', about: 'configuration file (default: in ~/.config/prep)' },
   { name: 'json', about: 'newline-delimited JSON events on standard output' },
   { name: 'verbose', short: 'v', about: 'say in words what is done' },
   { name: 'quiet', short: 'q', about: 'only problems' },
@@ -151,6 +151,7 @@ export const USAGES: readonly (readonly [synopsis: string, about: string])[] = [
   ['prep steps', 'list the steps, in order'],
   ['prep demo', 'prepare a throw-away account here'],
   ['prep export ansible|cloud-init [<dest>...]', 'the same, for other tools'],
+  ['prep init [--config FILE]', 'write a configuration file'],
   ['prep completion bash|zsh|fish', 'print a shell completion script'],
 ];
 

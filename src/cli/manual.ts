@@ -37,6 +37,7 @@ const DESCRIPTION = [
 
 const ENVIRONMENT = [
   ['PREP_PASSWORD', 'the password, where --password-file is not given'],
+  ['XDG_CONFIG_HOME', 'where the configuration lies, instead of ~/.config'],
   ['SSH_AUTH_SOCK', 'the agent that may hold the key'],
   ['NO_COLOR', 'no colours, if set'],
   ['DEBUG', 'with a problem, what raised it, if set'],
@@ -46,6 +47,10 @@ const FILES = [
   ['~/.ssh/id_*.pub', "the user's own keys; the newest is installed unless -i names another"],
   ['~/.ssh/config', 'read as ssh reads it; written by prep mastering and --save-as alone'],
   ['~/.ssh/known_hosts', 'the host keys that are known'],
+  [
+    '~/.config/prep/prep.config.ts',
+    'what holds unless a flag says otherwise; also .mts, .js, .mjs and .json',
+  ],
   ['~/.local/state/prep/', 'on the server: what each run replaced'],
 ] as const;
 

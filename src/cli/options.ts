@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { parseDestination, parsePort, type Destination } from '../core/destination.ts';
 import { PrepError } from '../core/problem.ts';
 import { FLAGS, HOST_KEY_POLICIES, TRANSPORTS } from './help.ts';
-import { suggestion } from './nearest.ts';
+import { suggestion } from '../core/nearest.ts';
 
 /** What the flags say, whatever the command. */
 export interface Options {
@@ -15,7 +15,7 @@ export interface Options {
   readonly skip: readonly string[];
   readonly dotfiles?: string;
   /** The wanted login shell, by name or by absolute path. */
-  readonly shell: string;
+  readonly shell?: string;
   readonly passwordFile?: string;
   readonly hostKey: (typeof HOST_KEY_POLICIES)[number];
   readonly knownHosts?: string;
@@ -145,8 +145,8 @@ function choices(
   given: Given,
 ): Pick<Options, 'port' | 'shell' | 'hostKey' | 'concurrency' | 'transport'> {
   const port = last(given, 'port');
-  const shell = last(given, 'shell') ?? 'zsh';
-  if (!/^(\/[\w.+/-]+|[\w.+][\w.+-]*)$/.test(shell)) {
+  const shell = last(given, 'shell');
+  if (shell !== undefined && !/^(\/[\w.+/-]+|[\w.+][\w.+-]*)$/.test(shell)) {
     throw usage(`"${shell}" is neither the name of a shell nor an absolute path`);
   }
   const concurrency = last(given, 'concurrency') ?? '10';
@@ -155,7 +155,7 @@ function choices(
   }
   return {
     ...(port !== undefined && { port: parsePort(port) }),
-    shell,
+    ...(shell !== undefined && { shell }),
     concurrency: Number(concurrency),
     hostKey: oneOf(last(given, 'host-key') ?? 'ask', HOST_KEY_POLICIES, '--host-key'),
     transport: oneOf(last(given, 'transport') ?? 'auto', TRANSPORTS, '--transport'),
@@ -214,6 +214,15 @@ function list(given: Given, flag: string): string[] {
 
 function last(given: Given, name: string): string | undefined {
   return given.get(name)?.at(-1);
+}
+
+/** The file that `--config` names, wherever it stands: a configuration may bring steps that the other flags name. */
+export function configNamed(argv: readonly string[]): string | undefined {
+  const named = tokenize(argv).filter(
+    (token) => token.kind === 'option' && token.name === 'config',
+  );
+  const token = named.at(-1);
+  return token?.kind === 'option' ? token.value : undefined;
 }
 
 /** The one of the allowed words that was typed. @throws PrepError `usage` */

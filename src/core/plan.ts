@@ -1,7 +1,10 @@
-import type { AuthorizedKey } from './authorized-key.ts';
+import type { Desired } from './desired.ts';
 import type { Destination } from './destination.ts';
-import { sameContent, type Entry, type Facts, type Reading } from './facts.ts';
+import { sameContent, type Entry, type Facts, type Reading, type SystemFacts } from './facts.ts';
+import { printable } from './printable.ts';
 import type { RemotePath } from './remote-path.ts';
+
+export type { Desired, LocalFile, PackageWish, TerminalType } from './desired.ts';
 
 /** What stands at a path changes from `before` to `after`. Creating, replacing, linking, chmod and removing are all this. */
 export interface EntryChange {
@@ -32,8 +35,31 @@ export interface LoginShellChange {
   readonly otherwise?: readonly EntryChange[];
 }
 
+/** A program is run there, for what it brings about. What it does cannot be taken back. */
+export interface CommandChange {
+  readonly what: 'command';
+  /** Its words, the program first; no shell reads them as anything but words. */
+  readonly argv: readonly string[];
+  /** Who runs it: the user, root, or the user through passwordless sudo. */
+  readonly as: 'self' | 'root' | 'sudo';
+  /** Programs that are there afterwards. */
+  readonly provides: readonly string[];
+  /** Lines that /etc/shells has afterwards, each an absolute path. */
+  readonly shells: readonly string[];
+  readonly reason: string;
+}
+
+/** A command as one would type it, for people to read. */
+export function commandText({ argv, as }: CommandChange): string {
+  const words = argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word)));
+  return printable([...(as === 'sudo' ? ['sudo'] : []), ...words].join(' '));
+}
+
+/** A change that undo can take back. */
+export type ReversibleChange = EntryChange | LoginShellChange;
+
 /** One thing that a plan does to an account. */
-export type Change = EntryChange | LoginShellChange;
+export type Change = ReversibleChange | CommandChange;
 
 /** What a step has to say: changes, or why there are none. */
 export type Verdict =
@@ -55,29 +81,15 @@ export type Verdict =
       readonly fallback?: boolean;
     };
 
-/** A file, directory or link of this machine, as it should stand on the account. */
-export interface LocalFile {
-  readonly path: RemotePath;
-  readonly entry: Entry;
-}
-
-/** What the user wants of the account. */
-export interface Desired {
-  readonly keys: readonly AuthorizedKey[];
-  readonly dotfiles: readonly LocalFile[];
-  /** The wanted login shell, by name (`zsh`) or by absolute path. */
-  readonly loginShell: string;
-  /** Where the login shell cannot be changed: start the wanted one from the present one's rc file. */
-  readonly shellFallback?: boolean;
-}
-
-/** One aspect of a prepared account. Both functions are pure and synchronous. */
+/** One aspect of a prepared account. All its functions are pure and synchronous. */
 export interface Step {
   readonly name: string;
   /** One sentence, for `prep steps` and the task list. */
   readonly title: string;
   /** What the probe must read for this step. */
   reads(desired: Desired): readonly Reading[];
+  /** Programs whose presence it must know (`facts.system.tools` then says); where one is missing, so is sudo's. */
+  programs?(desired: Desired): readonly string[];
   /** What to do, given what the probe (and the steps before) say. */
   plan(facts: Facts, desired: Desired): Verdict;
 }
@@ -145,9 +157,14 @@ export function rehearse(facts: Facts, ...changes: readonly Change[]): Facts {
   const entries = new Map(facts.entries);
   const unwritable = new Set(facts.unwritable);
   let { loginShell } = facts.account;
+  let { system } = facts;
   for (const change of changes) {
     if (change.what === 'login-shell') {
       loginShell = change.after;
+      continue;
+    }
+    if (change.what === 'command') {
+      system = provided(system, change);
       continue;
     }
     entries.set(change.path, change.after);
@@ -155,7 +172,7 @@ export function rehearse(facts: Facts, ...changes: readonly Change[]): Facts {
     if (is && !was) unwritable.delete(change.path);
     if (was && !is && facts.account.uid !== 0) unwritable.add(change.path);
   }
-  return { ...facts, entries, unwritable, account: { ...facts.account, loginShell } };
+  return { ...facts, entries, unwritable, system, account: { ...facts.account, loginShell } };
 }
 
 /** Whether the mode lets the owner write in it; a directory on a read-only file system is closed whatever it says. */
@@ -163,8 +180,17 @@ function mayWriteIn(entry: Entry): boolean {
   return entry.kind !== 'directory' || (entry.mode & 0o200) !== 0;
 }
 
+function provided(system: SystemFacts, { provides, shells }: CommandChange): SystemFacts {
+  const others = system.shells.filter(({ path }) => !shells.includes(path));
+  return {
+    ...system,
+    tools: new Set([...system.tools, ...provides]),
+    shells: [...others, ...shells.map((path) => ({ path, executable: true }))],
+  };
+}
+
 /** The change that takes a change back. Undo is an ordinary change, and can itself be undone. */
-export function invert(change: Change, reason: string): Change {
+export function invert(change: ReversibleChange, reason: string): ReversibleChange {
   if (change.what === 'login-shell') {
     return { ...change, before: change.after, after: change.before, reason };
   }
@@ -222,6 +248,11 @@ export function readingsOf(steps: readonly Step[], desired: Desired): readonly R
     readings.set(reading.path, other === undefined ? reading : joined(other, reading));
   }
   return [...readings.values()];
+}
+
+/** All programs that some steps must know of. */
+export function programsOf(steps: readonly Step[], desired: Desired): readonly string[] {
+  return [...new Set(steps.flatMap((step) => step.programs?.(desired) ?? []))];
 }
 
 function joined(a: Reading, b: Reading): Reading {

@@ -10,6 +10,9 @@ export type Problem =
   | { code: 'bad-hosts-line'; cause: string; action: string }
   /** `where` is `line 3`, `host web1` or empty. */
   | { code: 'in-hosts-file'; file: string; where: string; problem: Problem }
+  /** `where`: the place in the file, as its language would write it; empty for the whole. */
+  | { code: 'bad-config'; file: string; where: string; cause: string }
+  | { code: 'config-exists'; file: string }
   // this machine
   | { code: 'cannot-read'; file: string; what: string; cause: string }
   | { code: 'cannot-write'; file: string; what: string; cause: string }
@@ -83,6 +86,7 @@ export type Problem =
   | { code: 'shell-does-not-start'; shell: string; said: string }
   | { code: 'chsh-refused'; tool: string; said: string }
   | { code: 'chsh-wrong-password'; tool: string }
+  | { code: 'command-failed'; command: string; status: number; said: string }
   | { code: 'not-tried'; because: string }
   // afterwards
   | { code: 'not-as-predicted'; paths: readonly string[] }
@@ -135,6 +139,17 @@ function words(p: Problem): Words {
       const [cause, action] = words(p.problem);
       return [`${printable(`${p.file} ${p.where}`.trim())}: ${cause}`, action, 2];
     }
+    case 'bad-config':
+      return [
+        `${printable(p.file)}: ${p.where === '' ? '' : `${printable(p.where)} `}${printable(p.cause)}`,
+        'mend it, or name another file with --config',
+        2,
+      ];
+    case 'config-exists':
+      return [
+        `${printable(p.file)} exists already and is left alone`,
+        'edit it, or name another file with --config',
+      ];
     case 'cannot-read':
       return [
         `cannot read the ${p.what} ${printable(p.file)} (${printable(p.cause)})`,
@@ -361,6 +376,11 @@ function words(p: Problem): Words {
       return [
         `${p.tool} did not accept the password`,
         'run prep again with the password of the account',
+      ];
+    case 'command-failed':
+      return [
+        `${printable(p.command)} ended with status ${p.status}${p.said === '' ? '' : ` (${printable(p.said)})`}`,
+        'run it there by hand to see more; what depends on it was not done',
       ];
     case 'not-tried':
       return [`not tried: ${printable(p.because)}`, 'run prep again'];

@@ -11,7 +11,7 @@ const KEYS = '~/.ssh/authorized_keys';
 /** What the playbook says of itself. */
 const HEADING = ` Reaches the state that prep would. For one account:
    ansible-playbook -i web1, -u alice --ask-pass --ask-become-pass FILE
- Only the login shell needs become; --skip-tags login-shell leaves it out.`;
+ Only the login shell and packages need become; --skip-tags login-shell,packages leaves them out.`;
 
 /**
  * A playbook of ansible.builtin modules that brings accounts to the desired state, each task tagged with
@@ -79,6 +79,13 @@ const TASKS: Readonly<Record<string, (desired: Desired) => Task[]>> = {
       name: 'nobody else reads authorized_keys',
       'ansible.builtin.file': { path: KEYS, mode: 'go=' },
       when: 'prep_there.stat.exists',
+    },
+  ],
+  packages: ({ packages = [] }) => [
+    {
+      name: 'the packages are installed',
+      become: true,
+      'ansible.builtin.package': { name: packages.map(({ name }) => verbatim(name)) },
     },
   ],
   dotfiles: ({ dotfiles }) => dotfiles.flatMap(dotfileTasks),

@@ -21,15 +21,22 @@ export function cloudConfig(desired: Desired, steps: ReadonlySet<string>, user: 
     ...dotfiles.flatMap((file) => entryCommands(home, user, file)),
     ...(steps.has('zlogin') ? linkCommands(`${home}/.zlogin`, '.zshenv', user) : []),
   ];
+  const packages = packagesOf(desired, steps);
   const config = {
     users: ['default', account(desired, steps, user)],
-    ...(steps.has('login-shell') && { packages: [nameOf(desired.loginShell)] }),
+    ...(packages.length > 0 && { packages }),
     ...(files.length > 0 && { write_files: files }),
     ...(commands.length > 0 && { runcmd: commands }),
   };
   const document = new Document(config);
   document.commentBefore = HEADING;
   return `#cloud-config\n${document.toString({ lineWidth: 0 })}`;
+}
+
+function packagesOf({ loginShell, packages = [] }: Desired, steps: ReadonlySet<string>): string[] {
+  const shell = steps.has('login-shell') ? [nameOf(loginShell)] : [];
+  const wanted = steps.has('packages') ? packages.map(({ name }) => name) : [];
+  return [...new Set([...shell, ...wanted])];
 }
 
 function account({ keys, loginShell }: Desired, steps: ReadonlySet<string>, user: string): object {

@@ -39,7 +39,7 @@ export async function readDotfiles(source: DotfilesSource): Promise<readonly Loc
     return own.length > 0 ? own : shippedSet(shipped);
   }
   const files = await directory(path.resolve(expandTilde(dir, home)));
-  for (const file of files) refuseManaged(file, managed, dir);
+  for (const file of files) refuseManaged(file, dir, managed);
   return files;
 }
 
@@ -93,8 +93,12 @@ async function* below(folder: Buffer, within?: RemotePath): AsyncGenerator<Local
   }
 }
 
-async function entryOf(file: Buffer): Promise<Entry> {
-  const found = await attempt(file, lstat(file));
+/** What stands on this machine, as it should stand on the account; links stay links unless followed. @throws PrepError `cannot-read` */
+export async function entryOf(
+  file: Buffer,
+  { follow = false }: { readonly follow?: boolean } = {},
+): Promise<Entry> {
+  const found = await attempt(file, follow ? stat(file) : lstat(file));
   if (found.isDirectory()) return { kind: 'directory', mode: permissions(found) };
   if (found.isFile()) return fileEntry(file, found);
   if (!found.isSymbolicLink()) {
@@ -140,7 +144,12 @@ function isPrivateKey(entry: Entry): entry is Entry & { kind: 'file' } {
   return /^[^\n]*PRIVATE KEY/.test(text);
 }
 
-function refuseManaged(file: LocalFile, managed: readonly string[], dir: string): void {
+/** @throws PrepError `cannot-read` for a file of `dir` that would stand where a step looks after things */
+export function refuseManaged(
+  file: LocalFile,
+  dir: string,
+  managed: readonly string[] = MANAGED,
+): void {
   const { path: there, entry } = file;
   if (there === '.zlogin' && entry.kind === 'symlink' && entry.target === '.zshenv') return;
   const taken = managed.find(

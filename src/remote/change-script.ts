@@ -1,5 +1,5 @@
 import type { Content, Entry } from '../core/facts.ts';
-import type { Change, EntryChange, LoginShellChange } from '../core/plan.ts';
+import type { Change, CommandChange, EntryChange, LoginShellChange } from '../core/plan.ts';
 import { joinPath, type RemotePath } from '../core/remote-path.ts';
 import type { Applying } from './account.ts';
 import { journalLine, keepsCopy, keptAt, runFolder, temporaryAt } from './journal.ts';
@@ -9,6 +9,9 @@ import { DEFAULT_KEYS_FILE } from './sshd-config.ts';
 
 /** How many bytes one shell word may hold: some shells run printf(1) as a program, whose words are limited. */
 const WORD = 32 * 1024;
+
+/** How often a command that runs on says that it does, in seconds. */
+const HEARTBEAT = 15;
 
 /** Exit statuses of one change within the script. */
 export const STALE = 10;
@@ -61,6 +64,7 @@ export function changeScript(
     const number = made + index + 1;
     const line = quote(journalLine({ number, step: stepOf(change), change }));
     if (change.what === 'login-shell') return loginShellCall(change, number, line);
+    if (change.what === 'command') return commandCall(change, number, line);
     return `c${number}() {\n${entryBody(change, number, run, line)}\n}\ndo_one c${number}`;
   });
   const early = changes.some((change) => change.what === 'login-shell' && change.as === 'self');
@@ -211,6 +215,20 @@ function loginShellCall(change: LoginShellChange, number: number, line: string):
     `if [ -n "$H" ]; then printf '%s\\n' "$P" | ${shellCommand(change)} 2>&1; s=$?; else ${shellCommand(change)} <&3 2>&1; s=$?`,
     `[ $s = 0 ] || { say unread $M; ( while IFS= read -r l <&3 && [ "$l" != $M ]; do :; done ); }; fi; fi; P=`,
     `say result ${number} $s; printf %s "$said"`,
+  ].join('\n');
+}
+
+/**
+ * A program that may take minutes, and says nothing that anybody waits for: so that the silence is not taken for a
+ * dead connection, a second process says from time to time that it is busy. Of what it says, the end counts.
+ */
+function commandCall({ argv, as }: CommandChange, number: number, line: string): string {
+  const words = [...(as === 'sudo' ? ['sudo', '-n'] : []), ...argv].map(quote).join(' ');
+  return [
+    `said=$(note ${line} 2>&1); s=$?`,
+    `if [ $s = 0 ]; then ( while sleep ${HEARTBEAT} >/dev/null 2>&1; do say alive; done ) & h=$!`,
+    `said=$(${words} </dev/null 2>&1); s=$?; { kill $h; wait $h; } 2>/dev/null; fi`,
+    `say result ${number} $s; printf '%s\\n' "$said" | tail -n 5`,
   ].join('\n');
 }
 

@@ -68,7 +68,7 @@ export function readJournal(text: string, run: string): readonly JournalLine[] {
   const lines: JournalLine[] = [];
   for (const line of text.split('\n')) {
     const read = parseLine(line);
-    if (read?.change.what === 'login-shell') lines.push(read);
+    if (read?.change.what === 'login-shell' || read?.change.what === 'command') lines.push(read);
     if (read?.change.what === 'entry') {
       lines.push({ ...read, change: withKept(read.change, run, read.number) });
     }

@@ -27,6 +27,8 @@ export interface Probe {
   readonly loginShell: string;
   /** The name that logs in. A shell tells it by itself; SFTP does not. */
   readonly user?: string;
+  /** Programs that steps ask for; where one is missing, whether sudo works without a password is asked as well. */
+  readonly programs?: readonly string[];
 }
 
 /** Where runs are kept on the server. */
@@ -36,7 +38,8 @@ export const RUNS = remotePath('.local/state/prep');
 export const LOCK: RemotePath = joinPath(RUNS, 'lock');
 
 /** Programs whose presence decides what can be done. */
-const TOOLS = 'chsh usermod sudo getent restorecon timeout cksum touch readlink';
+const TOOLS =
+  'chsh usermod sudo getent restorecon timeout cksum touch readlink apt-get dnf apk pacman zypper';
 
 /**
  * stat(1) comes in two dialects (GNU and busybox, BSD), and not at all; each line is
@@ -77,9 +80,11 @@ say user "$u"; say uid "$i"; say home "$HOME"; say cwd "$(pwd -P)"; say shell $f
 say os "$o"
 has cksum || { has awk && { has od || has hexdump; }; } || say no-sums
 while IFS= read -r l || [ -n "$l" ]; do case $l in /*) if [ -x "$l" ]; then say listed x "$l"; else say listed - "$l"; fi;; esac; done 2>/dev/null </etc/shells
-t=; for p in ${TOOLS}; do has $p && t="$t $p"; done; say tools $t
+t=; for p in ${TOOLS}; do has $p && t="$t $p"; done; say tools $t; q=
+for p in $Q; do if has "$p"; then say program "$p"; else q=1; fi; done
 w=$(command -v "$N"); case $w in /*) ;; *) w=; for d in .local/bin bin; do [ ! -f "$d/$N" ] || [ ! -x "$d/$N" ] || w=\${w:-$HOME/$d/$N}; done;; esac; say found "$w"
-case $L in "$N"|*/"$N") ;; *) [ "$i" = 0 ] || if has sudo && sudo -k -n true </dev/null >/dev/null 2>&1; then say sudo; fi;; esac
+case $L in "$N"|*/"$N") ;; *) q=1;; esac
+[ -z "$q" ] || [ "$i" = 0 ] || if has sudo && sudo -k -n true </dev/null >/dev/null 2>&1; then say sudo; fi
 case $(ls -ldn .) in ?????w*) set -- $(ls -ldn .); g=$4; m=$(getent group "$g" 2>/dev/null || while IFS= read -r l; do case $l in *:*:"$g":*) printf %s "$l";; esac; done </etc/group)
 { getent passwd 2>/dev/null || cat /etc/passwd; } | { o=; while IFS=: read -r a _ _ b _; do [ "$b" != "$g" ] || [ "$a" = "$u" ] || o=1; done
 case \${m##*:} in ''|"$u") [ -n "$o" ] || [ "$(id -g)" != "$g" ] || say own-group;; esac; };; esac
@@ -99,15 +104,16 @@ say sshd-config; grep -iE '^[[:space:]]*(match|include|authorizedkeysfile)' /dev
 `;
 
 /** The script that finds out what a probe asks. It changes nothing, and spawns few processes however many paths there are. */
-export function probeScript({ readings, loginShell }: Probe): string {
+export function probeScript({ readings, loginShell, programs = [] }: Probe): string {
   const name = quote(loginShell);
   const chunks: string[] = [];
   for (let i = 0; i < readings.length; i += 200) chunks.push(readChunk(readings.slice(i, i + 200)));
   const folders = [...new Set(readings.map(({ path }) => parentOf(path) ?? remotePath('.')))];
   const closed = `for p in ${folders.map(pathWord).join(' ')}; do [ ! -d "$p" ] || [ -w "$p" ] || say closed "$p"; done\n`;
+  const asked = `Q=${quote(programs.join(' '))}`;
   const keys = wantsKeys(readings) ? KEYS : '';
   return [
-    `N=${name}`,
+    `N=${name}\n${asked}`,
     FUNCTIONS,
     ACCOUNT,
     keys,
@@ -228,7 +234,10 @@ function readSystem(answer: Answer): SystemFacts {
       .all('listed')
       .map(({ name }) => ({ path: name.slice(2), executable: name.startsWith('x') })),
     found: answer.word('found'),
-    tools: new Set(answer.word('tools').split(' ').filter(Boolean)),
+    tools: new Set([
+      ...answer.word('tools').split(' ').filter(Boolean),
+      ...answer.all('program').map((one) => one.name),
+    ]),
     sudo: answer.has('sudo'),
   };
 }

@@ -70,6 +70,10 @@ export class SftpAccount implements Account {
         const because = 'SFTP alone cannot change a login shell';
         return told.settle(index, { code: 'not-tried', because });
       }
+      if (change.what === 'command') {
+        const because = 'SFTP alone cannot run a command';
+        return told.settle(index, { code: 'not-tried', because });
+      }
       const number = index + 1;
       const making = { run, number, step: applying.stepOf(change), change };
       const onSent = progressOf(change, applying);

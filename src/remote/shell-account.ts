@@ -1,6 +1,6 @@
 import type { Outcome } from '../core/event.ts';
 import { sameContent, type Content, type Facts, type Reading } from '../core/facts.ts';
-import type { Change, LoginShellChange } from '../core/plan.ts';
+import { commandText, type Change, type LoginShellChange } from '../core/plan.ts';
 import { printablePath } from '../core/printable.ts';
 import { PrepError, problemOf, type Problem } from '../core/problem.ts';
 import type { RemotePath } from '../core/remote-path.ts';
@@ -25,13 +25,13 @@ export function prepareProbe(probe: Probe): Opening {
 export class ShellAccount implements Account {
   readonly #session: Session;
   readonly #conversation: Conversation;
-  readonly #loginShell: string;
+  readonly #probe: Probe;
   #keysFile = DEFAULT_KEYS_FILE;
 
-  private constructor(session: Session, conversation: Conversation, loginShell: string) {
+  private constructor(session: Session, conversation: Conversation, probe: Probe) {
     this.#session = session;
     this.#conversation = conversation;
-    this.#loginShell = loginShell;
+    this.#probe = probe;
   }
 
   /**
@@ -45,7 +45,7 @@ export class ShellAccount implements Account {
     onWaiting?: (holder: Holder) => void,
   ): Promise<{ account: ShellAccount; facts: Facts }> {
     const { conversation, answer } = await Conversation.open(session, opening);
-    const account = new ShellAccount(session, conversation, probe.loginShell);
+    const account = new ShellAccount(session, conversation, probe);
     if (answer.has('locked')) {
       await account.#quiet(onWaiting);
       return { account, facts: await account.probe(probe.readings) };
@@ -100,7 +100,7 @@ export class ShellAccount implements Account {
   }
 
   #probeScript(readings: readonly Reading[]): string {
-    return probeScript({ readings: this.#withKeys(readings), loginShell: this.#loginShell });
+    return probeScript({ ...this.#probe, readings: this.#withKeys(readings) });
   }
 
   /** Where the server looks for keys elsewhere, that is read as well. */
@@ -246,7 +246,12 @@ class Progress {
 
   #problem(number: number, status: number, said: string): Problem | undefined {
     const change = this.#changes[number - 1];
-    if (status === 0 || status === ALREADY || change === undefined) return undefined;
+    if (status === 0 || change === undefined) return undefined;
+    if (change.what === 'command') {
+      const command = commandText(change);
+      return { code: 'command-failed', command, status, said: lastLine(said) };
+    }
+    if (status === ALREADY) return undefined;
     if (status === NO_START) {
       const shell = change.what === 'entry' ? (change.starts ?? '') : change.after;
       return { code: 'shell-does-not-start', shell, said };
@@ -270,9 +275,13 @@ function pathOf(change: Change): string {
 
 /** What a tool said, in the C locale, when it could not write. */
 function failure(path: string, text: string): Problem {
-  const said = text.trim().split('\n').at(-1) ?? '';
+  const said = lastLine(text);
   if (/No space left|quota exceeded/i.test(text)) return { code: 'disk-full', path, said };
   if (/Permission denied|Read-only|not permitted/i.test(text))
     return { code: 'not-writable', path, said };
   return { code: 'write-failed', path, said };
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? '';
 }

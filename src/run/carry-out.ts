@@ -56,7 +56,7 @@ async function agreedTo(
   );
   const named = paths.length > 3 ? `these ${paths.length} files` : paths.join(', ');
   const removes = replacing.some(
-    ({ after }) => typeof after !== 'string' && after.kind === 'absent',
+    (change) => change.what === 'entry' && change.after.kind === 'absent',
   );
   const verb = removes ? 'Replace or remove' : 'Replace';
   const question = `${verb} ${named} on ${account}? What is there now is kept.`;
@@ -146,7 +146,7 @@ async function otherwise(
 /** The changes of a step, those included that it makes only where another is refused. */
 function changesIn({ verdict }: PlannedStep): readonly Change[] {
   if (verdict.kind !== 'changes') return [];
-  return verdict.changes.flatMap((change) =>
+  return verdict.changes.flatMap((change): readonly Change[] =>
     change.what === 'login-shell' ? [change, ...(change.otherwise ?? [])] : [change],
   );
 }
@@ -213,6 +213,10 @@ function surprise(plan: Plan, outcomes: readonly Outcome[], facts: Facts): Probl
   for (const change of done) {
     if (change.what === 'login-shell') {
       if (facts.account.loginShell !== expected.account.loginShell) paths.add('the login shell');
+    } else if (change.what === 'command') {
+      change.provides
+        .filter((name) => !facts.system.tools.has(name))
+        .forEach((name) => paths.add(name));
     } else if (!same(entryAt(facts, change.path), entryAt(expected, change.path))) {
       paths.add(printablePath(change.path));
     }

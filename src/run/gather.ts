@@ -1,15 +1,16 @@
 import type { Destination } from '../core/destination.ts';
+import type { AuthorizedKey } from '../core/authorized-key.ts';
 import type { Desired } from '../core/plan.ts';
-import { readDotfiles } from '../local/dotfiles.ts';
 import { writeKeyPair } from '../local/key-pair.ts';
 import { chooseKeys, type ChosenKeys } from '../local/keys.ts';
 import { LoginKey } from '../ssh/login-key.ts';
+import { desiredState } from './desired-state.ts';
 import { agentsFor, loginKey } from './login-keys.ts';
 import type { World } from './world.ts';
 
-/** The desired state, put together once for all accounts. */
-export interface Preparation {
-  readonly desired: Desired;
+/** The keys to install, and what is to be done with them. */
+export interface KeysToInstall {
+  readonly wanted: readonly AuthorizedKey[];
   readonly keys: readonly LoginKey[];
   /** The private halves of the keys that are installed, where they are files here. */
   readonly privateFiles: readonly string[];
@@ -19,37 +20,39 @@ export interface Preparation {
   readonly writePair: () => Promise<void>;
 }
 
+/** The desired state, put together once for all accounts that wish for the same. */
+export interface Preparation extends KeysToInstall {
+  readonly desired: Desired;
+}
+
 /** Reads this machine's half of the job, for all destinations: keys and dotfiles. @throws PrepError */
 export async function gather(
   world: World,
   destinations: readonly Destination[],
 ): Promise<Preparation> {
-  const { wishes, home } = world;
-  const names = new Set(world.steps.map(({ name }) => name));
+  const { identities } = world.wishes;
+  const wanted = world.steps.some(({ name }) => name === 'authorized-keys');
+  const wish = JSON.stringify([identities, wanted]);
+  const chosen = world.chosen.get(wish) ?? keysFor(world, destinations, wanted);
+  world.chosen.set(wish, chosen);
+  const keys = await chosen;
+  return { ...keys, desired: await desiredState(world, keys.wanted) };
+}
+
+async function keysFor(
+  world: World,
+  destinations: readonly Destination[],
+  wanted: boolean,
+): Promise<KeysToInstall> {
+  const { wishes, home, prompter } = world;
+  const { identities } = wishes;
+  const agents = (): Promise<readonly string[]> => agentsFor(world, destinations);
   const chosen: ChosenKeys =
-    names.has('authorized-keys') || wishes.identities.length > 0
-      ? await chooseKeys({
-          identities: wishes.identities,
-          home,
-          prompter: world.prompter,
-          agents: () => agentsFor(world, destinations),
-        })
+    wanted || identities.length > 0
+      ? await chooseKeys({ identities, home, prompter, agents })
       : { keys: [] };
-  const dotfiles = names.has('dotfiles')
-    ? await readDotfiles({
-        home,
-        shipped: world.shippedDotfile,
-        ...(wishes.dotfiles !== undefined && { dir: wishes.dotfiles }),
-      })
-    : [];
-  const desired = {
-    keys: chosen.keys.map(({ key }) => key),
-    dotfiles,
-    loginShell: wishes.shell,
-    shellFallback: wishes.shellFallback,
-  };
   return {
-    desired,
+    wanted: chosen.keys.map(({ key }) => key),
     keys: loginKeys(chosen),
     privateFiles: chosen.keys.flatMap(({ privateFile }) => privateFile ?? []),
     keysAreNew: chosen.toMake !== undefined,

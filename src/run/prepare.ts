@@ -1,6 +1,14 @@
 import type { Destination } from '../core/destination.ts';
-import type { Report } from '../core/event.ts';
-import { changesOf, invert, makePlan, readingsOf, type Plan } from '../core/plan.ts';
+import type { Outcome, Report } from '../core/event.ts';
+import {
+  changesOf,
+  invert,
+  makePlan,
+  programsOf,
+  readingsOf,
+  type LoginShellChange,
+  type Plan,
+} from '../core/plan.ts';
 import { explain, problemOf, type Problem } from '../core/problem.ts';
 import { LoginKey } from '../ssh/login-key.ts';
 import type { Session } from '../ssh/session.ts';
@@ -30,7 +38,8 @@ export async function beginPreparing(
   const { desired, keys, keysAreNew } = preparation;
   const known = keysAreNew ? [] : keys;
   const wanted = readingsOf(world.steps, desired);
-  const first = await reach(world, { destination, keys: known, readings: wanted });
+  const programs = programsOf(world.steps, desired);
+  const first = await reach(world, { destination, keys: known, readings: wanted, programs });
   return throughout(first, async () => {
     const straight = makePlan(destination, first.facts, desired, world.steps);
     const { plan, reached, readings } = await consider(
@@ -132,12 +141,18 @@ async function proven(
   }
 }
 
+/** The change of the login shell, where it was made. */
+function changedShell(outcomes: readonly Outcome[]): LoginShellChange | undefined {
+  for (const { change, result } of outcomes) {
+    if (change.what === 'login-shell' && result === 'done') return change;
+  }
+  return undefined;
+}
+
 /** A directory service may still hand out the old login shell from its cache. */
 function otherShell({ outcomes }: CarriedOut, loginShell: string | undefined): Problem | undefined {
-  const changed = outcomes.find(
-    ({ change, result }) => change.what === 'login-shell' && result === 'done',
-  );
-  if (changed === undefined || changed.change.after === loginShell) return undefined;
+  const changed = changedShell(outcomes);
+  if (changed === undefined || changed.after === loginShell) return undefined;
   return { code: 'not-as-predicted', paths: ['the login shell of the trial login'] };
 }
 
@@ -159,11 +174,9 @@ async function putShellBack(
   { account, password }: Reached,
   done: CarriedOut,
 ): Promise<void> {
-  const changed = done.outcomes.find(
-    ({ change, result }) => change.what === 'login-shell' && result === 'done',
-  );
+  const changed = changedShell(done.outcomes);
   if (changed === undefined) return;
-  const back = invert(changed.change, 'the trial login failed');
+  const back = invert(changed, 'the trial login failed');
   const { outcomes } = await account.apply([back], {
     run: done.run,
     readings: [],
@@ -172,7 +185,7 @@ async function putShellBack(
   });
   const text =
     outcomes[0]?.result === 'done'
-      ? `the login shell was put back to ${changed.change.before as string}`
-      : `the login shell could not be put back; run there: chsh -s ${changed.change.before as string}`;
+      ? `the login shell was put back to ${changed.before}`
+      : `the login shell could not be put back; run there: chsh -s ${changed.before}`;
   world.observe({ type: 'notice', destination: done.destination, text });
 }

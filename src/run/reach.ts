@@ -40,16 +40,18 @@ export interface Reaching {
   /** The keys to try first, or those that usually let the user in. */
   readonly keys: readonly LoginKey[] | 'usual';
   readonly readings: readonly Reading[];
+  /** Programs that steps ask for. */
+  readonly programs?: readonly string[];
 }
 
 /** Logs in and reads the account. @throws PrepError with whatever is in the way */
 export async function reach(world: World, reaching: Reaching): Promise<Reached> {
-  const { destination, readings } = reaching;
+  const { destination, readings, programs = [] } = reaching;
   const settings = await world.settings(destination);
   const judge = await HostKeyJudge.read(settings, world.prompter);
   const password = passwordFor(world, settings, world.password);
   const master = await liveMaster(world, settings);
-  const probe = { readings, loginShell: world.wishes.shell, user: settings.user };
+  const probe = { readings, loginShell: world.wishes.shell, programs, user: settings.user };
   const opening = prepareProbe(probe);
   const mayChange = !world.wishes.dryRun;
   const newPassword = new NewPassword(settings.label, world.prompter, world.newPassword);

@@ -14,6 +14,7 @@ import {
 import { isMarkedBlock, putBlock, takeOutBlock } from '../core/marked-block.ts';
 import {
   changesOf,
+  commandText,
   rehearse,
   type Change,
   type EntryChange,
@@ -41,7 +42,7 @@ export async function beginUndo(
 ): Promise<Begun> {
   const reached = await reach(goingBack(world), { destination, keys, readings: [] });
   return throughout(reached, async () => {
-    const lines = await lastRun(reached, new Set(world.steps.map(({ name }) => name)));
+    const lines = await lastRun(reached, world.wishes);
     if (lines === undefined) return untouched(world, destination);
     const readings = readingsFor(lines);
     const facts = await reached.account.probe(readings);
@@ -70,7 +71,7 @@ function goingBack(world: World): World {
 
 async function lastRun(
   { account, facts }: Reached,
-  steps: ReadonlySet<string>,
+  { only, skip }: World['wishes'],
 ): Promise<readonly JournalLine[] | undefined> {
   const run = facts.runs.at(-1);
   if (run === undefined) return undefined;
@@ -79,7 +80,8 @@ async function lastRun(
   const bytes = entry.kind === 'file' ? entry.content.bytes : undefined;
   if (bytes === undefined) return undefined;
   const lines = readJournal(Buffer.from(bytes).toString('latin1'), run);
-  return lines.filter(({ step }) => steps.has(step));
+  // Steps that this run knows nothing of (the user's own, by now out of the configuration) are undone as well.
+  return lines.filter(({ step }) => (only?.includes(step) ?? true) && !skip.includes(step));
 }
 
 /** What undoing must know: what stands there now, and the kept copies to show. */
@@ -109,8 +111,7 @@ export function undoPlan(
   const changes = new Map<string, Change[]>();
   const words = new Map<string, string[]>();
   for (const { step, change } of coalesced(lines).toReversed()) {
-    const back =
-      change.what === 'entry' ? entryBack(predicted, facts, change) : shellBack(facts, change);
+    const back = changeBack(predicted, facts, change);
     if (typeof back === 'string') words.set(step, [...(words.get(step) ?? []), back]);
     else changes.set(step, [...(changes.get(step) ?? []), back]);
     if (typeof back !== 'string') predicted = rehearse(predicted, back);
@@ -124,6 +125,13 @@ export function undoPlan(
     return undoStep(name, changes.get(name), words.get(name), kind);
   });
   return { destination, facts, predicted, steps };
+}
+
+/** The change that takes one back, or why there is none. */
+function changeBack(now: Facts, found: Facts, change: Change): Change | string {
+  if (change.what === 'entry') return entryBack(now, found, change);
+  if (change.what === 'login-shell') return shellBack(found, change);
+  return `what was done by ${commandText(change)} is not undone`;
 }
 
 function undoStep(

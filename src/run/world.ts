@@ -1,17 +1,27 @@
+import type { DotfileSource } from '../core/configuration.ts';
 import type { Destination } from '../core/destination.ts';
 import type { Observer } from '../core/event.ts';
-import type { Step } from '../core/plan.ts';
+import type { PackageWish, Step } from '../core/plan.ts';
 import type { Prompter } from '../core/prompter.ts';
 import type { Secret } from '../core/secret.ts';
+import type { KeysToInstall } from './gather.ts';
 import type { Settings, SettingsFlags } from '../ssh/settings.ts';
 import type { SharedHops } from './route.ts';
 
 /** What the user asked for, as far as one account is concerned. */
 export interface Wishes extends SettingsFlags {
   readonly identities: readonly string[];
-  readonly dotfiles?: string;
+  /** A directory, or sources; without, the default set. */
+  readonly dotfiles?: string | readonly DotfileSource[];
+  /** What templates among the dotfiles may name. */
+  readonly values: Readonly<Record<string, string>>;
   readonly shell: string;
+  readonly only?: readonly string[];
+  readonly skip: readonly string[];
   readonly shellFallback: boolean;
+  /** Whether the server learns this machine's terminal. */
+  readonly terminfo: boolean;
+  readonly packages: readonly PackageWish[];
   readonly dryRun: boolean;
   /** Who is to speak SSH. */
   readonly transport: 'auto' | 'ssh2' | 'openssh';
@@ -41,6 +51,8 @@ export interface World {
   readonly said?: Set<string>;
   /** Jump hosts that other accounts of the same run use as well. */
   readonly hops?: SharedHops;
+  /** The keys chosen so far in this run, by what was wished for: nobody is asked twice. */
+  readonly chosen: Map<string, Promise<KeysToInstall>>;
   /** The user's home directory on this machine. */
   readonly home: string;
   /** The bytes of one of the package's own dotfiles. */

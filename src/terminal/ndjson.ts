@@ -119,6 +119,7 @@ function changeObject(change: Change): object {
   if (what === 'entry') {
     return { what, path: pathBytes(change.path).toString('utf8'), action, reason };
   }
+  if (what === 'command') return { what, argv: change.argv, as: change.as, action, reason };
   return { what, path: change.after, action, reason, before: change.before, after: change.after };
 }
 

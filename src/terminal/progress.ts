@@ -1,6 +1,6 @@
 import { grouped } from '../core/count.ts';
 import type { Event, Outcome, StepReport } from '../core/event.ts';
-import type { Change, Plan, PlannedStep } from '../core/plan.ts';
+import { commandText, type Change, type Plan, type PlannedStep } from '../core/plan.ts';
 import { printable, printablePath } from '../core/printable.ts';
 import { explain } from '../core/problem.ts';
 import { describe } from './words.ts';
@@ -126,9 +126,10 @@ export class Progress {
 function summed(changes: readonly Change[]): string {
   const [first] = changes;
   if (first !== undefined && changes.length === 1) return describe(first).slice(2);
-  const names = changes.map((change) =>
-    change.what === 'entry' ? printablePath(change.path) : 'the login shell',
-  );
+  const names = changes.map((change) => {
+    if (change.what === 'command') return commandText(change);
+    return change.what === 'entry' ? printablePath(change.path) : 'the login shell';
+  });
   const reasons = [...new Set(changes.map(({ reason }) => reason))];
   return `${few(names, 4)} (${few(reasons, 2)})`;
 }

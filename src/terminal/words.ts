@@ -1,16 +1,17 @@
 import { counted } from '../core/count.ts';
 import type { LocalEdit, Report } from '../core/event.ts';
 import { sameContent, type Entry } from '../core/facts.ts';
-import type { Change, EntryChange, LoginShellChange } from '../core/plan.ts';
+import { commandText, type Change, type EntryChange, type LoginShellChange } from '../core/plan.ts';
 import { printable, printablePath } from '../core/printable.ts';
 import type { Destination } from '../core/destination.ts';
 
 /** What kind of change it is, as the JSON lines say it. */
-export type Action = 'create' | 'replace' | 'mode' | 'link' | 'remove';
+export type Action = 'create' | 'replace' | 'mode' | 'link' | 'remove' | 'run';
 
 /** What kind of change it is. */
 export function actionOf(change: Change): Action {
   if (change.what === 'login-shell') return 'replace';
+  if (change.what === 'command') return 'run';
   const { before, after } = change;
   if (after.kind === 'absent') return 'remove';
   if (after.kind === 'symlink') return 'link';
@@ -26,7 +27,7 @@ export function editActionOf({ before, after }: LocalEdit): Action {
 
 /** The sign of a change: `+` comes, `-` goes, `~` becomes another. */
 export function signOf(change: Change): '+' | '~' | '-' {
-  if (change.what === 'login-shell') return '~';
+  if (change.what !== 'entry') return '~';
   if (change.after.kind === 'absent') return '-';
   return change.before.kind === 'absent' ? '+' : '~';
 }
@@ -38,6 +39,7 @@ export function describe(change: Change): string {
 
 /** What a change is about, without its reason: `.zshrc (0644, 2,064 bytes)`. */
 export function subject(change: Change): string {
+  if (change.what === 'command') return `run ${commandText(change)}`;
   return change.what === 'login-shell' ? shellSubject(change) : entrySubject(change);
 }
 

@@ -36,6 +36,7 @@ export interface FactsOf {
   readonly found?: string;
   readonly tools?: readonly string[];
   readonly sudo?: boolean;
+  readonly os?: string;
   readonly unwritable?: readonly string[];
   readonly privateKeys?: readonly string[];
 }
@@ -63,7 +64,7 @@ export function factsOf(row: FactsOf = {}): Facts {
       ownGroup: row.ownGroup ?? false,
     },
     system: {
-      os: 'Linux',
+      os: row.os ?? 'Linux',
       shells: shells.map((path) => ({ path, executable: !missing.has(path) })),
       found: row.found ?? '/usr/bin/zsh',
       tools: new Set(row.tools ?? ['chsh', 'usermod', 'getent']),

@@ -173,6 +173,10 @@ export class Inside {
       wishes: {
         identities: [],
         shell: 'zsh',
+        skip: [],
+        values: {},
+        terminfo: false,
+        packages: [],
         dryRun: false,
         yes: true,
         shellFallback: false,
@@ -188,6 +192,7 @@ export class Inside {
       observe,
       settings: () => this.#settings(),
       hopSettings: () => Promise.reject(new Error('there are no hops')),
+      chosen: new Map(),
       home: this.laptop.home,
       shippedDotfile: () => Promise.reject(new Error('there are no dotfiles')),
       now: now ?? (() => new Date()),

@@ -9,6 +9,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: [],
   steps: ['core'],
   local: ['core'],
+  config: ['core', 'local'],
   terminal: ['core'],
   cli: ['core'],
   ssh: ['core'],
@@ -16,7 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   run: ['core', 'local', 'ssh', 'remote'],
   demo: ['core', 'local/key-pair', 'remote/shell-text'],
   export: ['core'],
-  main: ['core', 'steps', 'export', 'local', 'ssh', 'run', 'terminal', 'cli', 'demo'],
+  main: ['core', 'steps', 'export', 'local', 'config', 'ssh', 'run', 'terminal', 'cli', 'demo'],
 };
 
 /** Who may load each package. Types alone may be imported throughout the room. */
@@ -24,6 +25,10 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
   diff: ['core/diff'],
   inquirer: ['terminal/inquirer'],
   listr2: ['terminal/live-list'],
+  jiti: ['config/load'],
+  valibot: ['config/schema'],
+  tinyglobby: ['local/dotfile-sources'],
+  'tar-stream': ['local/archive'],
   yaml: ['export/ansible', 'export/cloud-init', 'local/inventory-yaml'],
   ssh2: [
     'ssh/connect',
@@ -109,6 +114,7 @@ test('a dry run is known to the command line and to the use cases, and to nothin
   const knowing = sources.filter(({ text }) => text.includes('dryRun')).map(({ name }) => name);
   expect(knowing.sort()).toEqual([
     'cli/options',
+    'prepare-account',
     'run/mastering',
     'run/openssh-way',
     'run/prepare',

@@ -82,7 +82,6 @@ describe('options', () => {
       dryRun: false,
       yes: false,
       skip: [],
-      shell: 'zsh',
       hostKey: 'ask',
       jump: [],
       concurrency: 10,

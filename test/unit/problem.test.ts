@@ -21,6 +21,9 @@ const SAMPLES: Samples = {
     where: 'line 3',
     problem: { code: 'bad-port', text: BAD },
   },
+  'bad-config': { code: 'bad-config', file: BAD, where: BAD, cause: BAD },
+  'config-exists': { code: 'config-exists', file: BAD },
+  'command-failed': { code: 'command-failed', command: BAD, status: 100, said: BAD },
   'cannot-read': { code: 'cannot-read', file: BAD, what: 'password file', cause: BAD },
   'cannot-write': { code: 'cannot-write', file: BAD, what: 'known_hosts file', cause: BAD },
   'not-a-public-key': { code: 'not-a-public-key', file: BAD, found: BAD },
@@ -101,6 +104,7 @@ const EXIT: Partial<Record<Problem['code'], 2 | 130>> = {
   'bad-port': 2,
   'bad-hosts-line': 2,
   'in-hosts-file': 2,
+  'bad-config': 2,
   interrupted: 130,
 };
 

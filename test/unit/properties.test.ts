@@ -416,7 +416,7 @@ describe('a plan', () => {
         const { facts, plan } = planned(c);
         const back = changesOf(plan)
           .toReversed()
-          .map((change) => invert(change, 'as it was'));
+          .flatMap((change) => (change.what === 'command' ? [] : [invert(change, 'as it was')]));
         expectSame(await apply(plan.predicted, back), facts);
       }),
       often,

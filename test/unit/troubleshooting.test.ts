@@ -40,6 +40,19 @@ const SAMPLES: Record<Problem['code'], Problem> & {
   usage: { code: 'usage', text: 'no destination was given' },
   'bad-destination': { code: 'bad-destination', text: 'alice@' },
   'bad-port': { code: 'bad-port', text: '70000' },
+  'bad-config': {
+    code: 'bad-config',
+    file: 'prep.config.ts',
+    where: 'hosts["web*"].shell',
+    cause: 'must be the name of a shell or an absolute path, not 42',
+  },
+  'config-exists': { code: 'config-exists', file: '/home/you/.config/prep/prep.config.ts' },
+  'command-failed': {
+    code: 'command-failed',
+    command: 'sudo apt-get install -q -y screen',
+    status: 100,
+    said: 'E: Unable to locate package screen',
+  },
   'bad-hosts-line': quote,
   'in-hosts-file': { code: 'in-hosts-file', file: 'hosts.txt', where: 'line 3', problem: quote },
   'cannot-read': {
