@@ -64,8 +64,11 @@ export class AccountPrompter implements Prompter {
     return this.#inTurn(() => this.#asking.shared.hostKey(question));
   }
 
-  answer(message: string, echo: boolean): Promise<Secret> {
-    return this.#inTurn(() => this.#prompter.answer(message, echo));
+  answer(message: string, echo: boolean, signal?: AbortSignal): Promise<Secret> {
+    return this.#inTurn(() => {
+      signal?.throwIfAborted();
+      return this.#prompter.answer(message, echo, signal);
+    });
   }
 
   choose<T>(choice: Choice<T>, safe?: T): Promise<T> {
