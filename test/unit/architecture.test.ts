@@ -31,7 +31,7 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
   'tar-stream': ['local/archive'],
   yaml: ['export/ansible', 'export/cloud-init', 'local/inventory-yaml'],
   ssh2: [
-    'ssh/connect',
+    'ssh/connection',
     'ssh/identity-file',
     'ssh/login-key',
     'local/key-pair',
