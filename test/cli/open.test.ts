@@ -65,7 +65,8 @@ describeSshd('prep open', () => {
 
   test.each(WAYS)('sends Ctrl-C to the program there, over %s', async (_way, args) => {
     const visit = authorized(stage);
-    const command = `trap 'echo caught; exit 4' INT; echo ready; while :; do sleep 0.1; done`;
+    // ssh may pass on the first words before it has the terminal.
+    const command = `trap 'echo caught; exit 4' INT; sleep 1; echo ready; while :; do sleep 0.1; done`;
     const session = new Sitting(visit, [...args, visit.destination, '--', command]);
     await session.until(/ready/);
     session.type('\x03');
