@@ -264,7 +264,7 @@ export function words(p: Problem): Words {
         'run it there by hand to see more; what depends on it was not done',
       ];
     case 'not-tried':
-      return [`not tried: ${printable(p.because)}`, 'run prep again'];
+      return [`not tried: ${printable(p.because)}`, 'ask the administrator to do it'];
     case 'not-as-predicted':
       return [
         `afterwards ${p.paths.map(printable).join(', ')} differed from what was planned`,
