@@ -205,7 +205,7 @@ async function openTerminal(options: Options, targets: readonly Target[] = []): 
 /** Asks at a terminal. */
 export async function promptAt(
   input: ReadStream,
-  { yes }: Options,
+  { yes }: Pick<Options, 'yes'>,
 ): Promise<Omit<Terminal, 'view'>> {
   const { Keyboard } = await import('./terminal/keyboard.ts');
   const { InquirerPrompter } = await import('./terminal/inquirer.ts');

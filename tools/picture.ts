@@ -21,7 +21,7 @@ async function draw(): Promise<void> {
   try {
     const bin = join(laptop.home, 'bin');
     mkdirSync(bin);
-    symlinkSync(resolve('dist/main.js'), join(bin, 'prep'));
+    symlinkSync(resolve('dist/main.cjs'), join(bin, 'prep'));
     const output = await typed(laptop, account, bin);
     writeFileSync(FILE, picture(output));
   } finally {

@@ -38,7 +38,8 @@ export async function readKnownHosts(files: readonly string[]): Promise<readonly
  * canonical form. Port 0 stands for no port: give it with a HostKeyAlias (put_host_port in OpenSSH's misc.c).
  */
 export function hostName(host: string, port: number): string {
-  const name = isIPv6(host) && !host.includes('%') ? canonical(host) : lowerCase(host);
+  const mayBeIPv6 = host.includes(':') && !host.includes('%');
+  const name = mayBeIPv6 && isIPv6(host) ? canonical(host) : lowerCase(host);
   return port === 0 || port === 22 ? name : `[${name}]:${port}`;
 }
 

@@ -34,7 +34,7 @@ const HOST = 'account';
 const TOOLS: Readonly<Record<string, (laptop: Laptop) => readonly string[]>> = {
   prep: (laptop) => [
     process.execPath,
-    resolve('dist/main.js'),
+    resolve('dist/main.cjs'),
     '-y',
     '-F',
     laptop.path('.ssh/config'),

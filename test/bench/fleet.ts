@@ -52,7 +52,7 @@ async function run(
     command: [
       process.execPath,
       ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []),
-      resolve('dist/main.js'),
+      resolve('dist/main.cjs'),
       '-F',
       laptop.path('.ssh/config'),
       ...flags,

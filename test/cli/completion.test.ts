@@ -38,7 +38,7 @@ beforeAll(() => {
   laptop.write('.ssh/conf.d/work', 'Host included-1\n');
   laptop.write('other', 'Host other-host\n');
   mkdirSync(laptop.path('bin'));
-  const built = resolve('dist/main.js');
+  const built = resolve('dist/main.cjs');
   laptop.write('bin/prep', `#!/bin/sh\nexec "${process.execPath}" "${built}" "$@"\n`);
   chmodSync(laptop.path('bin/prep'), 0o755);
   symlinkSync('prep', laptop.path('bin/another'));

@@ -42,7 +42,7 @@ describe.skipIf(noExecutable)(noExecutable ? `${title} (skipped: ${noExecutable}
     (word) => {
       const { status, stdout, stderr } = prep([word]);
       expect([status, stderr]).toEqual([0, '']);
-      const built = execFileSync(process.execPath, ['dist/main.js', word], { encoding: 'utf8' });
+      const built = execFileSync(process.execPath, ['dist/main.cjs', word], { encoding: 'utf8' });
       expect(stdout).toBe(built);
     },
   );

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { ran, useSshd, type Ran, type Stage, type Visit } from '../support/stage.ts';
 
-const MAIN = resolve('dist/main.js');
+const MAIN = resolve('dist/main.cjs');
 const WAYS = [
   ['OpenSSH', []],
   ['ssh2', ['--transport', 'ssh2']],

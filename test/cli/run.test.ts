@@ -10,7 +10,7 @@ import { runPrep, type PrepRun } from '../support/laptop.ts';
 import { useSshd, type PrepFlags, type Visit } from '../support/stage.ts';
 import { atTerminal } from '../support/typist.ts';
 
-const MAIN = resolve('dist/main.js');
+const MAIN = resolve('dist/main.cjs');
 
 const WAYS = [
   ['ssh2', []],

@@ -357,6 +357,6 @@ function ranPrep(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): ReturnType<typeof ran> {
-  const command = [join(process.cwd(), 'dist/main.js'), ...args];
+  const command = [join(process.cwd(), 'dist/main.cjs'), ...args];
   return ran(process.execPath, command, laptop.env(env));
 }

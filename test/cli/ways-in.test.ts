@@ -599,7 +599,7 @@ async function withSilentMaster(stage: Stage): Promise<Pick<Mastered, 'visit' | 
 
 /** Runs prep for a destination that is named otherwise than the visit's own. */
 function ranPrep({ laptop }: Visit, args: readonly string[]): ReturnType<typeof ran> {
-  return ran(process.execPath, [join(process.cwd(), 'dist/main.js'), ...args], laptop.env());
+  return ran(process.execPath, [join(process.cwd(), 'dist/main.cjs'), ...args], laptop.env());
 }
 
 /** How many processes have `/dev/tcp/127.0.0.1/PORT` on their command line. */

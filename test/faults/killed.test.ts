@@ -114,7 +114,7 @@ describeSshd('prep killed at any moment', () => {
 /** Runs prep and kills it after so many milliseconds, without a chance to say goodbye. */
 async function killed(visit: Visit, flags: readonly string[], delay: number): Promise<void> {
   const { laptop, account } = visit;
-  const command = [resolve('dist/main.js'), ...flags, visit.destination];
+  const command = [resolve('dist/main.cjs'), ...flags, visit.destination];
   const env = laptop.env({ PREP_PASSWORD: account.password });
   const child = spawn(process.execPath, command, { env, stdio: 'ignore' });
   const ended = new Promise((done) => child.on('close', done));

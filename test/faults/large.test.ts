@@ -39,7 +39,7 @@ interface Measured {
 async function command({ server, proxy, laptop }: Inside): Promise<Measured> {
   const flags = ['-y', '--dotfiles', laptop.path('set'), `demo@127.0.0.1:${proxy.port}`];
   const env = laptop.env({ PREP_PASSWORD: server.password });
-  const child = spawn(process.execPath, [resolve('dist/main.js'), ...flags], {
+  const child = spawn(process.execPath, [resolve('dist/main.cjs'), ...flags], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -99,7 +99,7 @@ export class Laptop {
 /** One run of the built command. */
 export interface PrepOptions {
   readonly laptop: Laptop;
-  /** The single executable, instead of dist/main.js and this node. */
+  /** The single executable, instead of dist/main.cjs and this node. */
   readonly executable?: string;
   /** Accounts whose passwords must not be found afterwards in anything printed or written. */
   readonly accounts?: readonly Pick<TestAccount, 'password' | 'home'>[];
@@ -141,7 +141,7 @@ export interface PrepRun {
 export async function runPrep(args: readonly string[], options: PrepOptions): Promise<PrepRun> {
   const { laptop, accounts = [], pty = false, executable } = options;
   const watch = new ProcessWatch(accounts.map(({ password }) => password));
-  const usual = [process.execPath, resolve('dist/main.js'), ...args] as const;
+  const usual = [process.execPath, resolve('dist/main.cjs'), ...args] as const;
   const command = executable === undefined ? usual : ([executable, ...args] as const);
   const run = await (pty ? withTerminal(command, options) : withPipes(command, options));
   watch.stop();

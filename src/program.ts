@@ -1,0 +1,58 @@
+import { homedir } from 'node:os';
+import { parseArguments } from './cli/arguments.ts';
+import { completionScript } from './cli/completion.ts';
+import { HOSTS_COMMAND, hostPrefix, sshConfigIn } from './cli/host-completion.ts';
+import { configNamed } from './cli/options.ts';
+import type { Configuration } from './core/configuration.ts';
+import type { Step } from './core/plan.ts';
+import { optionalSteps, steps as contractSteps } from '../steps/index.ts';
+
+export { promptAt } from './wiring.ts';
+
+/** Commands that have nothing to do with any account of the user's. */
+const UNCONFIGURED = ['demo', 'init', 'mastering', 'open', 'run', 'completion'];
+
+/** Runs one command line other than `--help` and `--version`, and gives its exit status. @throws PrepError */
+export async function runProgram(argv: readonly string[]): Promise<number> {
+  if (argv[0] === HOSTS_COMMAND) return offerHosts(argv.slice(1));
+  const { steps, configuration } = await stepsAndConfiguration(argv);
+  const names = steps.map(({ name }) => name);
+  const invocation = parseArguments(argv, names);
+  switch (invocation.command) {
+    case 'steps':
+      return print(steps.map(({ name, title }) => `${name.padEnd(16)}${title}\n`).join(''));
+    case 'completion':
+      return print(completionScript(invocation.shell, names));
+    default:
+      return (await import('./wiring.ts')).run(invocation, { steps, configuration });
+  }
+}
+
+/** For the completion scripts: the hosts that may stand where the last of these words does, one a line. */
+async function offerHosts(words: readonly string[]): Promise<number> {
+  const { hostsToOffer } = await import('./local/ssh-hosts.ts');
+  const prefix = hostPrefix(words.at(-1) ?? '');
+  const hosts = await hostsToOffer(homedir(), sshConfigIn(words));
+  return print(hosts.map((host) => `${prefix}${host}\n`).join(''));
+}
+
+/** Every step that may run. Without a configuration this costs the look whether there is one. */
+async function stepsAndConfiguration(
+  argv: readonly string[],
+): Promise<{ steps: readonly Step[]; configuration: Configuration | undefined }> {
+  const steps = contractSteps;
+  const [first = ''] = argv.filter((word) => !word.startsWith('-'));
+  if (UNCONFIGURED.includes(first)) return { steps, configuration: undefined };
+  const { findConfig, loadConfig } = await import('./config/load.ts');
+  const home = homedir();
+  const file = await findConfig({ named: configNamed(argv), home, env: process.env });
+  if (file === undefined) return { steps, configuration: undefined };
+  const configuration = await loadConfig(file, home, () => import('./index.ts'));
+  const { stepsOf } = await import('./configured.ts');
+  return { steps: stepsOf(steps, optionalSteps, configuration), configuration };
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
