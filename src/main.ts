@@ -1,20 +1,14 @@
 #!/usr/bin/env node
-import { inspect } from 'node:util';
 import { version } from '../package.json';
 import { helpOrVersion } from './cli/arguments.ts';
 import { HOSTS_COMMAND } from './cli/host-completion.ts';
 import { helpText } from './cli/help.ts';
-import { explain, problemOf } from './core/problem.ts';
+import { complain } from './complain.ts';
 
 // No top-level await: this is built as a CommonJS module. What ends before `main` does has failed.
 process.exitCode = 1;
 void main(process.argv.slice(2))
-  .catch((error: unknown) => {
-    const { sentence, exit } = explain(problemOf(error));
-    process.stderr.write(`prep: ${sentence}\n`);
-    if (process.env['DEBUG']) process.stderr.write(`${inspect(error)}\n`);
-    return exit;
-  })
+  .catch(complain)
   .then((status) => (process.exitCode = status));
 
 /** Runs one command line, and gives its exit status. All that help does not need is the program's, and loaded for it. */

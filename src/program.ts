@@ -3,6 +3,7 @@ import { parseArguments } from './cli/arguments.ts';
 import { completionScript } from './cli/completion.ts';
 import { HOSTS_COMMAND, hostPrefix, sshConfigIn } from './cli/host-completion.ts';
 import { configNamed } from './cli/options.ts';
+import { complain } from './complain.ts';
 import type { Configuration } from './core/configuration.ts';
 import type { Step } from './core/plan.ts';
 import { optionalSteps, steps as contractSteps } from '../steps/index.ts';
@@ -12,8 +13,13 @@ export { promptAt } from './wiring.ts';
 /** Commands that have nothing to do with any account of the user's. */
 const UNCONFIGURED = ['demo', 'init', 'mastering', 'open', 'run', 'completion'];
 
-/** Runs one command line other than `--help` and `--version`, and gives its exit status. @throws PrepError */
-export async function runProgram(argv: readonly string[]): Promise<number> {
+/** Runs one command line other than `--help` and `--version`, says what is in the way, and gives its exit status. */
+export function runProgram(argv: readonly string[]): Promise<number> {
+  // Not left to the caller, which is another bundle and has a class PrepError of its own.
+  return run(argv).catch(complain);
+}
+
+async function run(argv: readonly string[]): Promise<number> {
   if (argv[0] === HOSTS_COMMAND) return offerHosts(argv.slice(1));
   const { steps, configuration } = await stepsAndConfiguration(argv);
   const names = steps.map(({ name }) => name);

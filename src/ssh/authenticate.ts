@@ -35,8 +35,9 @@ export class FreshConnection extends PrepError {
 /**
  * Logging in, over as many connections as the server makes necessary: what was refused on one is not
  * tried again on the next. Order: the keys at hand, then the password, then keyboard-interactive
- * (RFC 4252, RFC 4256), unless ssh_config has another, each as one factor of several where the server wants more. Nothing is offered
- * wholesale, and there is no `none` request.
+ * (RFC 4252, RFC 4256), unless ssh_config has another, each as one factor of several where the server wants more. Nothing
+ * is offered wholesale. A `none` request, which tells what the server takes, is sent only while a password is being
+ * typed, and where the keys were refused without a word.
  */
 export class Login {
   readonly #access: Access;
@@ -80,6 +81,7 @@ export class Login {
 
   /** To be called when the login has succeeded: a password that was changed on the way is the one from now on. */
   succeeded(): void {
+    this.#access.password?.withdraw();
     this.#renew();
     const { method, key } = this.#attempt ?? {};
     if (method !== undefined) this.#accepted.push({ method, ...(key && { key }) });
@@ -116,10 +118,14 @@ export class Login {
     return (key ?? this.#accepted.findLast((factor) => factor.key !== undefined)?.key)?.key.blob;
   }
 
-  /** Whether the password is what will be asked for first. */
-  get startsWithPassword(): boolean {
+  /** Asks for the password while the connection comes about, if it is what will be tried first. */
+  askMeanwhile(): void {
+    if (this.#startsWithPassword) this.#password?.ask();
+  }
+
+  get #startsWithPassword(): boolean {
     const first = this.#methods.find((one) => one !== 'publickey' || this.#untried.length > 0);
-    return first === 'password' && this.#password !== undefined;
+    return first === 'password';
   }
 
   /** Whether a question is open whose answer is of use on another connection too: for the password, for a passphrase. */
@@ -173,16 +179,29 @@ export class Login {
     this.#judge(partial, offered);
     if (this.#accepted.length === 0) this.#offers = known;
     this.progress++;
+    if (known === null && this.#hasTimeToLearn) return this.#askForMethods();
     for (const method of this.#order.filter(offered)) {
       const attempt = this.#try(method);
       if (attempt !== undefined) return attempt;
     }
+    // ssh2 keeps to itself what the server said when it refused the key.
     if (known === null && this.#keysTried.length > 0 && !this.#askedForMethods) {
-      // ssh2 keeps to itself what the server said when it refused the key.
-      this.#askedForMethods = true;
-      return { type: 'none', username: this.#access.user };
+      return this.#askForMethods();
     }
     throw new PrepError(this.#nothingLeft(offered, known ?? []));
+  }
+
+  /** Whether the password is being typed, so that to ask what the server takes at all costs no time. */
+  get #hasTimeToLearn(): boolean {
+    const password = this.#password;
+    if (!this.#startsWithPassword || this.#askedForMethods || password === undefined) return false;
+    if (password.known === undefined) password.ask();
+    return password.known === undefined;
+  }
+
+  #askForMethods(): AnyAuthMethod {
+    this.#askedForMethods = true;
+    return { type: 'none', username: this.#access.user };
   }
 
   /** Undefined where there is nothing to try it with. */

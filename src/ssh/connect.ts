@@ -35,11 +35,11 @@ export async function connect(
     attempted(settings, () => open(now), access.note);
   // Hosts on the way ask first.
   const straight = options.route === undefined || options.route === directly;
-  const question = straight ? askMeanwhile(login, access, judge) : new AbortController();
+  if (straight && judge.expectsNoQuestion) login.askMeanwhile();
   try {
     return await openAtLast(login, access, options, persistent);
   } catch (error) {
-    question.abort(error);
+    access.password?.withdraw(error);
     throw error;
   }
 }
@@ -65,15 +65,6 @@ async function openAtLast(
       );
     }
   }
-}
-
-/** A password that will surely be asked for is asked for while the connection comes about; `abort` withdraws the question. */
-function askMeanwhile(login: Login, { password }: Access, judge: HostKeyJudge): AbortController {
-  const withdrawn = new AbortController();
-  if (login.startsWithPassword && judge.expectsNoQuestion) {
-    password?.obtain(undefined, withdrawn.signal).catch(() => undefined);
-  }
-  return withdrawn;
 }
 
 function rest(options: ConnectOptions): ConnectOptions {

@@ -50,6 +50,8 @@ export class Exchange {
     const changed = hidden ? await this.#change(question, before || this.#said) : undefined;
     if (changed !== undefined) return changed;
     this.asked.more = true;
+    // Asked for beforehand, but the server asks for something else first.
+    this.#password.withdraw();
     const message = said === '' ? prompt.prompt : `${said}\n${prompt.prompt}`;
     return this.#access.prompter.answer(printableLines(message), !hidden, lost);
   }

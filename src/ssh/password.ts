@@ -17,6 +17,7 @@ export class Password {
   readonly #tries: number;
   #current: Secret | undefined;
   #obtaining: Promise<Secret> | undefined;
+  #withdrawal = new AbortController();
   #refused = 0;
 
   /** `question` is the whole prompt, e.g. `alice@web1's password:`. */
@@ -51,17 +52,29 @@ export class Password {
    * The password to try next. An empty answer counts as a wrong one.
    * @throws PrepError `wrong-password` when the tries are used up, else what the prompter raises
    */
-  obtain(question = this.#question, signal?: AbortSignal): Promise<Secret> {
+  obtain(question = this.#question): Promise<Secret> {
     if (this.#current !== undefined) return Promise.resolve(this.#current);
     // One question at a time, however many wait for its answer.
-    this.#obtaining ??= this.#find(question, signal).finally(() => (this.#obtaining = undefined));
+    this.#obtaining ??= this.#find(question).finally(() => (this.#obtaining = undefined));
     return this.#obtaining;
   }
 
-  async #find(question: string, signal?: AbortSignal): Promise<Secret> {
+  /** Opens the question before its answer is needed. */
+  ask(): void {
+    this.obtain().catch(() => undefined);
+  }
+
+  /** Takes back the question, if it is open; whoever waits for its answer gets `reason`. */
+  withdraw(reason: unknown = new Error('the answer is not needed')): void {
+    const withdrawal = this.#withdrawal;
+    this.#withdrawal = new AbortController();
+    withdrawal.abort(reason);
+  }
+
+  async #find(question: string): Promise<Secret> {
     if (this.#given !== undefined && this.#refused === 0) return (this.#current = this.#given);
     while (this.#given === undefined && this.#refused < this.#tries) {
-      const answer = await this.#prompter.password(question, signal);
+      const answer = await this.#prompter.password(question, this.#withdrawal.signal);
       if (!answer.empty) return (this.#current = answer);
       this.#refused++;
     }

@@ -254,6 +254,15 @@ describeSshd('a server that takes no password', () => {
     );
   });
 
+  test('asks for none where there is no key to try either', async () => {
+    const visit = stage.visit();
+    rmSync(visit.laptop.path('.ssh/id_ed25519'));
+    const run = await visit.typing(['-i', visit.laptop.path('.ssh/id_ed25519.pub')]);
+    expect(run).toMatchObject({ status: 1, typed: [] });
+    expect(run.screen.replace(/\s+/g, ' ')).toMatch(/lets nobody in without a key, and there is none to offer; ask its/);
+    expect(run.terminal).toEqual({ echo: true, lines: true, cursor: true });
+  });
+
   test('but knows the key, is prepared all the same', async () => {
     const visit = stage.visit();
     visit.authorize();

@@ -179,6 +179,11 @@ describeSshd(`a one-time code besides${noCodes()}`, () => {
     type: `${text}\r`,
   });
 
+  function withoutPrivateHalf({ laptop }: Visit): string {
+    rmSync(laptop.path('.ssh/id_ed25519'));
+    return laptop.path('.ssh/id_ed25519.pub');
+  }
+
   function enrolled(stage: ReturnType<typeof useSshd>): Visit {
     const visit = stage.visit();
     stage.later(() => rmSync(codes, { force: true }));
@@ -219,6 +224,22 @@ describeSshd(`a one-time code besides${noCodes()}`, () => {
       expect(run.screen.replace(/\s+/g, ' ')).toMatch(
         /answers to its questions were refused 3 times/,
       );
+    });
+  });
+
+  describe.skipIf(noCodes() !== '')('nothing (keyboard-interactive)', () => {
+    const stage = useSshd({
+      config: ['AuthenticationMethods keyboard-interactive', 'KbdInteractiveAuthentication yes'],
+      ...pam(oath),
+    });
+
+    test('is all that is asked for, where no key is at hand', async () => {
+      const visit = enrolled(stage);
+      const key = withoutPrivateHalf(visit);
+      const run = await visit.typing(['-i', key, '--no-verify', ...QUICK], typesCode(code(0)));
+      expect(run.status, run.screen).toBe(0);
+      expect(run.typed).toHaveLength(1);
+      expect(stage.server.refusals()).toBe(0);
     });
   });
 

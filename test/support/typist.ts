@@ -98,8 +98,11 @@ class Typist {
 
   see(text: string): void {
     this.#output += text;
-    this.terminal.write(text);
-    if (this.terminal.cursorLine() !== this.#answered.line) this.#answered.gone = true;
+    // However much arrives at once: an answer and the next question that looks the same, too.
+    for (const piece of text.split(/(?=[\x1b\r\n])/)) {
+      this.terminal.write(piece);
+      if (this.terminal.cursorLine() !== this.#answered.line) this.#answered.gone = true;
+    }
     clearTimeout(this.#timer);
     if (this.#settle === 0) return void this.#answer();
     this.#timer = setTimeout(() => void this.#answer(), this.#settle);

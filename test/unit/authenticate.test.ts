@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AnyAuthMethod, KeyboardInteractiveAuthMethod } from 'ssh2';
 import { describe, expect, test } from 'vitest';
 import type { AuthorizedKey } from '../../src/core/authorized-key.ts';
@@ -73,7 +74,18 @@ function nameOf(method: AnyAuthMethod): string {
 describe('the order of methods', () => {
   test.each<[string, Setting, readonly Word[], readonly string[]]>([
     ['a key goes first, unasked', { keys: 1, typed: [] }, [START], ['key']],
-    ['without a key, the password does', { typed: ['one'] }, [START], ['password one']],
+    [
+      'without a key, what the server takes is learnt while the password is typed',
+      { typed: ['one'] },
+      [START, ALL],
+      ['none', 'password one'],
+    ],
+    [
+      'a server that takes no password',
+      { typed: ['one'] },
+      [START, [['publickey']]],
+      ['none', 'password-not-offered'],
+    ],
     ['there is no request for nothing', {}, [START], ['password-not-offered']],
     [
       'after a refused key, the password',
@@ -96,8 +108,8 @@ describe('the order of methods', () => {
     [
       'a refused password is asked for again, three times in all',
       { typed: ['one', 'two', 'three'] },
-      [START, PASSWORD, PASSWORD, PASSWORD],
-      ['password one', 'password two', 'password three', 'wrong-password'],
+      [START, PASSWORD, PASSWORD, PASSWORD, PASSWORD],
+      ['none', 'password one', 'password two', 'password three', 'wrong-password'],
     ],
     [
       'keyboard-interactive where there is no password',
@@ -109,7 +121,7 @@ describe('the order of methods', () => {
     [
       'a server without the method says nothing of the password',
       { typed: ['one'] },
-      [START, KEYBOARD],
+      [ALL, KEYBOARD],
       ['password one', 'keyboard-interactive'],
     ],
     [
@@ -121,7 +133,7 @@ describe('the order of methods', () => {
     [
       'a password as one factor, a code as the other',
       { typed: ['one'] },
-      [START, [['keyboard-interactive'], 'partial']],
+      [ALL, [['keyboard-interactive'], 'partial']],
       ['password one', 'keyboard-interactive'],
     ],
     [
@@ -139,7 +151,7 @@ describe('the order of methods', () => {
     [
       'keyboard-interactive with the same password where PAM may want a code besides, on another connection',
       { typed: ['one'] },
-      [START, [['password', 'keyboard-interactive']], START],
+      [ALL, [['password', 'keyboard-interactive']], START],
       ['password one', 'hung-up'],
     ],
     [
@@ -182,15 +194,24 @@ describe('the order of methods', () => {
     expect(await tried(loginOf(setting).login, words)).toEqual(methods);
   });
 
-  test.each<[Setting, boolean]>([
-    [{ typed: [] }, true],
-    [{ typed: [], keys: 1 }, false],
-    [{ typed: [], keys: 1, methods: ['password', 'publickey'] }, true],
-    [{ typed: [], methods: ['publickey'] }, false],
-    [{ typed: [], methods: ['keyboard-interactive', 'password'] }, false],
-    [{}, false],
-  ])('%o is known to start with the password: %s', (setting, starts) => {
-    expect(loginOf(setting).login.startsWithPassword).toBe(starts);
+  test.each<[Setting, number]>([
+    [{ typed: ['one'] }, 1],
+    [{ typed: ['one'], keys: 1 }, 0],
+    [{ typed: ['one'], keys: 1, methods: ['password', 'publickey'] }, 1],
+    [{ typed: ['one'], methods: ['publickey'] }, 0],
+    [{ typed: ['one'], methods: ['keyboard-interactive', 'password'] }, 0],
+    [{}, 0],
+  ])('%o: the password is asked for beforehand %i times', (setting, times) => {
+    const { login, asked } = loginOf(setting);
+    login.askMeanwhile();
+    expect(asked).toHaveLength(times);
+  });
+
+  test('a password that was typed by then goes out at once', async () => {
+    const { login } = loginOf({ typed: ['one'] });
+    login.askMeanwhile();
+    await sleep(0);
+    expect(await tried(login, [START])).toEqual(['password one']);
   });
 
   test('tells what the server offers instead, and whether a key was tried', async () => {
@@ -221,7 +242,6 @@ describe('the order of methods', () => {
   test('knows the way in', async () => {
     const { login } = loginOf({ keys: 1, typed: ['one'] });
     expect(login.login).toBe('none');
-    expect(login.startsWithPassword).toBe(false);
     await login.next(null, false);
     expect(login.login).toBe('key');
     await login.next(['password'], false);
