@@ -259,7 +259,9 @@ describeSshd('a server that takes no password', () => {
     rmSync(visit.laptop.path('.ssh/id_ed25519'));
     const run = await visit.typing(['-i', visit.laptop.path('.ssh/id_ed25519.pub')]);
     expect(run).toMatchObject({ status: 1, typed: [] });
-    expect(run.screen.replace(/\s+/g, ' ')).toMatch(/lets nobody in without a key, and there is none to offer; ask its/);
+    expect(run.screen.replace(/\s+/g, ' ')).toMatch(
+      /lets nobody in without a key, and there is none to offer; ask its/,
+    );
     expect(run.terminal).toEqual({ echo: true, lines: true, cursor: true });
   });
 

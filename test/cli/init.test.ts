@@ -17,11 +17,11 @@ describe('prep init', () => {
     const run = await init([], {
       pty: true,
       // A list of choices keeps the cursor at its foot.
-      answers: [
-        { prompt: /navigate/, type: '\u001b[B\r' },
-        { prompt: /navigate/, type: '\u001b[B\r' },
-        { prompt: /navigate/, type: '\u001b[B\r' },
-      ],
+      answers: [/Which key/, /Which login shell/, /Which dotfiles/].map((prompt) => ({
+        prompt,
+        anywhere: true,
+        type: '\u001b[B\r',
+      })),
     });
     expect(run.status, run.screen).toBe(0);
     const text = laptop.read(FILE)!;

@@ -8,6 +8,8 @@ import { Terminal } from './terminal.ts';
 export interface Answer {
   /** Looked for in the line of the cursor, and in all that was printed below the last answered question. */
   readonly prompt: RegExp;
+  /** Whether to look on all of the screen, for a question that keeps the cursor elsewhere and looks like no other. */
+  readonly anywhere?: boolean;
   /** What to type; `\r` is Enter, `\x03` Ctrl-C. */
   readonly type: string | ((text: string) => string);
   /** Done instead of typing, e.g. to change something on the server while a question is open. */
@@ -87,8 +89,11 @@ class Typist {
   readonly #typed: string[] = [];
   #output = '';
   #timer: NodeJS.Timeout | undefined;
-  /** The last answered question: its row, and whether its line has looked different since. */
-  #answered = { row: -1, line: '', gone: true };
+  /**
+   * The last answered question: its row, and whether the cursor has been below it since. Until then whatever stands in
+   * its line is that question being drawn anew: inquirer puts the cursor behind it for a moment when Enter was pressed.
+   */
+  #answered = { row: -1, gone: true };
 
   constructor(press: (text: string) => void, { answers = [], settle = 20 }: TypistOptions) {
     this.#press = press;
@@ -101,7 +106,7 @@ class Typist {
     // However much arrives at once: an answer and the next question that looks the same, too.
     for (const piece of text.split(/(?=[\x1b\r\n])/)) {
       this.terminal.write(piece);
-      if (this.terminal.cursorLine() !== this.#answered.line) this.#answered.gone = true;
+      if (this.terminal.row > this.#answered.row) this.#answered.gone = true;
     }
     clearTimeout(this.#timer);
     if (this.#settle === 0) return void this.#answer();
@@ -122,17 +127,18 @@ class Typist {
 
   async #answer(): Promise<void> {
     const answer = this.#answers[0];
-    if (answer === undefined || !this.#asks(answer.prompt)) return;
+    if (answer === undefined || !this.#asks(answer)) return;
     this.#answers.shift();
-    const line = this.terminal.cursorLine();
-    this.#typed.push(line);
-    this.#answered = { row: this.terminal.row, line, gone: false };
+    this.#typed.push(this.terminal.cursorLine());
+    const { row } = this.terminal;
+    this.#answered = answer.anywhere ? { row: -1, gone: true } : { row, gone: false };
     await answer.before?.();
     this.#press(typeof answer.type === 'string' ? answer.type : answer.type(this.terminal.text()));
   }
 
-  #asks(prompt: RegExp): boolean {
+  #asks({ prompt, anywhere }: Answer): boolean {
     const { row, gone } = this.#answered;
+    if (anywhere) return prompt.test(this.terminal.text());
     if (gone && prompt.test(this.terminal.cursorLine())) return true;
     return this.terminal.row > row && prompt.test(this.terminal.text(row + 1));
   }
