@@ -6,7 +6,7 @@ import { passedOver } from '../ssh/beyond-ssh2.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { Password, type NewPassword } from '../ssh/password.ts';
 import type { Settings } from '../ssh/settings.ts';
-import { keysToOffer, usualKeys } from './login-keys.ts';
+import { keysToOffer } from './login-keys.ts';
 import type { World } from './world.ts';
 
 /** The password of an account, asked for under its name as often as ssh_config says. */
@@ -33,10 +33,7 @@ export async function accessFor(
   const note = (text: string): void => world.observe({ type: 'note', destination, text });
   sayWhatIsIgnored(world, settings);
   passedOver(settings).forEach(note);
-  const keys =
-    first === 'usual'
-      ? await usualKeys(world, settings, note)
-      : await keysToOffer(world, settings, first, note);
+  const keys = await keysToOffer(world, settings, first === 'usual' ? [] : first, note);
   const needsPassword = keys.length === 0 && methods.some((method) => method !== 'publickey');
   if (!world.attended && world.password === undefined && needsPassword) {
     throw new PrepError({

@@ -15,8 +15,8 @@ const AT_ONCE = 10;
 type Note = (text: string) => void;
 
 /**
- * The keys to name to OpenSSH, which adds those of ssh_config by itself: `first`, as far as ssh_config allows them;
- * the newest of the user's own where none was chosen and ssh_config names none.
+ * The keys to name to OpenSSH, which adds those of ssh_config by itself: the ones to try `first`, or else the newest of
+ * the user's own where ssh_config names none; as far as ssh_config allows them.
  */
 export async function keysForOpenSsh(
   world: World,
@@ -24,21 +24,17 @@ export async function keysForOpenSsh(
   first: readonly LoginKey[] | 'usual',
   note: Note,
 ): Promise<readonly LoginKey[]> {
-  if (first === 'usual') {
-    if (settings.identityFiles.length > 0) return [];
-    const own = await candidateKeys(world.home);
-    return own.map((key) => loginKey(key, settings)).slice(0, KEYS);
-  }
+  if (first === 'usual' && settings.identityFiles.length > 0) return [];
+  const wanted = first === 'usual' ? [] : first;
   const named = await namedKeys(world, settings, note);
-  const chosen = await chosenBlobs(world, settings);
-  return first
-    .map((key) => key.through(settings.agent))
-    .filter((key) => chosen.includes(key.key.blob) || isAmong(settings, named, key));
+  const own = await ownKeys(world, settings, wanted, named);
+  return own.slice(0, Math.max(wanted.length, KEYS));
 }
 
 /**
- * The keys to offer to a host: `first`, then those that ssh_config names for it, as far as ssh_config allows
- * them (IdentitiesOnly, PubkeyAcceptedAlgorithms, PubkeyAuthentication); those chosen with `-i` in any case.
+ * The keys to offer to a host: `first`, then those that ssh_config names for it, or else the newest of the user's own,
+ * as ssh(1) would; as far as ssh_config allows them (IdentitiesOnly, PubkeyAcceptedAlgorithms, PubkeyAuthentication),
+ * but those chosen with `-i` in any case.
  */
 export async function keysToOffer(
   world: World,
@@ -48,28 +44,38 @@ export async function keysToOffer(
 ): Promise<readonly LoginKey[]> {
   if (!settings.methods.includes('publickey')) return [];
   const named = await namedKeys(world, settings, note);
-  const chosen = await chosenBlobs(world, settings);
-  const own = first
-    .map((key) => key.through(settings.agent))
-    .filter((key) => chosen.includes(key.key.blob) || isAmong(settings, named, key));
+  const own = await ownKeys(world, settings, first, named);
   const all = distinct([...own, ...named]);
   const fits = usable(settings);
   for (const { key } of all.filter((one) => !fits(one))) {
     const name = `key ${key.type} ${printable(key.comment)}`;
     note(`${name}: not tried, its private half is not here or only OpenSSH may use it`);
   }
-  return all.filter(fits).slice(0, Math.max(own.length, KEYS));
+  return all.filter(fits).slice(0, Math.max(first.length, KEYS));
 }
 
-/** The keys to offer where none was chosen: those that ssh_config names for the host, else the newest of the user's own. */
-export async function usualKeys(
+/** The keys to try `first`, and where ssh_config names none the user's own; without those that it rules out. */
+async function ownKeys(
   world: World,
   settings: Settings,
-  note: Note,
+  first: readonly LoginKey[],
+  named: readonly LoginKey[],
 ): Promise<readonly LoginKey[]> {
-  const named = settings.identityFiles.length > 0;
-  const own = named ? [] : (await candidateKeys(world.home)).map((key) => loginKey(key, settings));
-  return (await keysToOffer(world, settings, own, note)).slice(0, KEYS);
+  const usual = settings.identityFiles.length > 0 ? [] : await candidates(world);
+  const chosen = await chosenBlobs(world, settings);
+  const own = [...first, ...usual.map((key) => loginKey(key, settings))]
+    .map((key) => key.through(settings.agent))
+    .filter((key) => chosen.includes(key.key.blob) || isAmong(settings, named, key));
+  return distinct(own);
+}
+
+const ofRun = new WeakMap<World['chosen'], Promise<readonly LocalKey[]>>();
+
+/** The user's own keys, read once in a run, which shares what was chosen. */
+function candidates({ chosen, home }: World): Promise<readonly LocalKey[]> {
+  const known = ofRun.get(chosen) ?? candidateKeys(home);
+  ofRun.set(chosen, known);
+  return known;
 }
 
 /** The keys of `-i`, or the usual ones, for what installs none. @throws PrepError for a file that is no key */

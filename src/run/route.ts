@@ -9,7 +9,7 @@ import { directly, throughCommand, type Route } from '../ssh/route.ts';
 import type { Ssh2Session } from '../ssh/ssh2-session.ts';
 import type { Settings } from '../ssh/settings.ts';
 import { passwordFor } from './access.ts';
-import { usualKeys } from './login-keys.ts';
+import { keysToOffer } from './login-keys.ts';
 import { passedOver } from '../ssh/beyond-ssh2.ts';
 import type { World } from './world.ts';
 
@@ -111,7 +111,7 @@ async function reachHop(
   const password = passwordFor(world, settings);
   const access = {
     user: settings.user,
-    keys: await usualKeys(world, settings, note),
+    keys: await keysToOffer(world, settings, [], note),
     methods: settings.methods,
     password,
     prompter: world.prompter,

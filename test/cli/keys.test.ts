@@ -75,7 +75,7 @@ describeSshd('the key to install', () => {
     visit.laptop.makeKey('.ssh/id_rsa', 'rsa');
     const run = await visit.typing(
       QUICK,
-      { prompt: /Which key/, type: '\x1b[B\r' },
+      { prompt: /Which key/, anywhere: true, type: '\x1b[B\r' },
       visit.typesPassword(),
     );
     expect(run.status, run.screen).toBe(0);

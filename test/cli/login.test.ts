@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
-import { useSshd, type Stage } from '../support/stage.ts';
+import { accountOf, useSshd, type Stage } from '../support/stage.ts';
 
 const QUICK = ['--only', 'ssh-dir,authorized-keys'];
 
@@ -26,6 +26,21 @@ describeSshd('a login that the server makes hard', () => {
       const run = await visit.typing(QUICK, visit.typesPassword('wrong'), visit.typesPassword());
       expect(run.status, run.screen).toBe(0);
       expect(stage.server.refusals()).toBe(1);
+    });
+  });
+
+  describe("an account that knows another of the user's own keys", () => {
+    test.each(['ssh2', 'openssh'])('asks nothing, as with ssh: %s', async (speaker) => {
+      const visit = inAnyShell.visit({ laptop: { keys: ['ed25519', 'rsa'] } });
+      visit.authorize();
+      const added = visit.laptop.path('.ssh/id_rsa.pub');
+      const run = await visit.prep(['-i', added, '--transport', speaker, '--json', ...QUICK]);
+      expect(accountOf(run)).toMatchObject({ status: 'changed', verified: true });
+      expect(inAnyShell.server.logins().map(({ method }) => method)).toEqual([
+        'publickey',
+        'publickey',
+      ]);
+      expect(visit.authorizedKeys).toBe(visit.keyLine + visit.laptop.read('.ssh/id_rsa.pub')!);
     });
   });
 
