@@ -18,7 +18,9 @@ async function main(argv: readonly string[]): Promise<number> {
   if (asked !== undefined && asked !== '') {
     return (await import('./ssh/askpass-program.ts')).askPrep(asked, argv[0] ?? '');
   }
-  process.stdout.on('error', endWithReader);
+  // Whoever read our output (`prep steps | head -1`) has had enough of it, which is no reason to break off the work.
+  process.stdout.on('error', noReader);
+  process.stderr.on('error', noReader);
   const wish = argv[0] === HOSTS_COMMAND ? undefined : helpOrVersion(argv);
   if (wish === 'help') return print(helpText());
   if (wish === 'version') return print(`prep ${version}\n`);
@@ -30,7 +32,6 @@ function print(text: string): number {
   return 0;
 }
 
-/** Whoever read our output (`prep steps | head -1`) has had enough. */
-function endWithReader(error: NodeJS.ErrnoException): void {
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
+function noReader({ code }: NodeJS.ErrnoException): void {
+  if (code !== 'EPIPE') process.on('exit', () => (process.exitCode ||= 1));
 }

@@ -116,7 +116,9 @@ function settingsFor(targets: readonly Target[]): (target: Target) => World['set
     { options }: Target,
     destination: Destination,
   ): ReturnType<World['settings']> => {
-    const name = JSON.stringify([label(destination), options.port]);
+    const { port, jump, sshConfig, controlPath, knownHosts, hostKey } = options;
+    const flags = [port, jump, sshConfig, controlPath, knownHosts, hostKey];
+    const name = JSON.stringify([label(destination), ...flags]);
     const known = asked.get(name) ?? resolveSettings(destination, options, homedir());
     asked.set(name, known);
     return known;

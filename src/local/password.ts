@@ -6,20 +6,21 @@ import { cannotRead } from './files.ts';
 /** Longer than any password that PAM takes (PAM_MAX_RESP_SIZE is 512). */
 const LIMIT = 4096;
 
+let fromEnvironment: Secret | undefined;
+
+/** Takes PREP_PASSWORD out of the environment, for `givenPassword`: to be called before anything runs that would inherit it. */
+export function takePassword(): void {
+  const text = process.env['PREP_PASSWORD'] ?? '';
+  delete process.env['PREP_PASSWORD'];
+  if (text !== '') fromEnvironment = new Secret(text);
+}
+
 /**
- * The password given beforehand: the first line of `--password-file` (`-`: of standard input), else
- * PREP_PASSWORD, which is taken out of the environment so that no child inherits it.
- * @throws PrepError `cannot-read`
+ * The password given beforehand: the first line of `--password-file` (`-`: of standard input), else that of
+ * PREP_PASSWORD. @throws PrepError `cannot-read`
  */
 export async function givenPassword(file: string | undefined): Promise<Secret | undefined> {
-  const fromEnvironment = process.env['PREP_PASSWORD'];
-  delete process.env['PREP_PASSWORD'];
-  if (file === undefined) {
-    return fromEnvironment === undefined || fromEnvironment === ''
-      ? undefined
-      : new Secret(fromEnvironment);
-  }
-  return passwordIn(file);
+  return file === undefined ? fromEnvironment : passwordIn(file);
 }
 
 /** The new password, from the first line of `--new-password-file`. @throws PrepError `cannot-read` */
@@ -28,7 +29,7 @@ export async function givenNewPassword(file: string | undefined): Promise<Secret
 }
 
 async function passwordIn(file: string): Promise<Secret> {
-  const line = file === '-' ? await firstLineOfInput() : await firstLine(file);
+  const line = file === '-' ? await lineFrom(process.stdin) : await firstLine(file);
   if (line !== '') return new Secret(line);
   const name = file === '-' ? 'standard input' : file;
   throw new PrepError({
@@ -44,8 +45,7 @@ async function firstLine(file: string): Promise<string> {
     throw cannotRead(file, 'password file', error);
   });
   try {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(LIMIT), 0, LIMIT, null);
-    return lineOf(buffer.subarray(0, bytesRead));
+    return await lineFrom(handle.createReadStream({ autoClose: false }));
   } catch (error) {
     throw cannotRead(file, 'password file', error);
   } finally {
@@ -53,15 +53,12 @@ async function firstLine(file: string): Promise<string> {
   }
 }
 
-async function firstLineOfInput(): Promise<string> {
+/** A pipe gives a line in as many pieces as it likes. */
+async function lineFrom(input: AsyncIterable<unknown>): Promise<string> {
   let bytes = Buffer.alloc(0);
-  for await (const chunk of process.stdin) {
+  for await (const chunk of input) {
     bytes = Buffer.concat([bytes, Buffer.from(chunk as Buffer)]);
     if (bytes.includes(0x0a) || bytes.length > LIMIT) break;
   }
-  return lineOf(bytes);
-}
-
-function lineOf(bytes: Buffer): string {
   return bytes.toString('utf8').split(/\r?\n/, 1)[0] ?? '';
 }

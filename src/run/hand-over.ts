@@ -113,21 +113,22 @@ async function logIn(world: World, settings: Settings, how: 'once' | 'shared'): 
   const keys = await chosenKeys(world);
   const secrets = { password, newPassword };
   const ways = new Ways(world, { destination, keys }, settings, judge, secrets);
+  let session: Session | undefined;
+  const close = (): void => {
+    session?.close();
+    ways.way.close();
+  };
   try {
     const socket = await freeSocket(controlPath?.socket);
     const wishes = { forwardings: true, listed: true, ...(socket !== undefined && { socket }) };
     const master = how === 'shared' ? await ways.openMaster(wishes) : undefined;
-    const session = master ?? (await ways.logIn());
+    session = master ?? (await ways.logIn());
     await ways.way.remember();
     await rememberHostKey(world, destination, judge);
-    const close = (): void => {
-      session.close();
-      ways.way.close();
-    };
     if (session instanceof OpenSshMaster) return { socket: session.socket, close };
     return { session, close };
   } catch (error) {
-    ways.way.close();
+    close();
     throw error;
   }
 }
@@ -158,6 +159,8 @@ async function piped(channel: Channel, console: Console): Promise<number> {
   channel.stdout.pipe(stdout, { end: false });
   channel.stderr.pipe(stderr, { end: false });
   stdin.pipe(channel.stdin);
+  // Nobody reads any more: the command is told by the end of its channel, as any other in a pipe would be.
+  stdout.on('error', () => channel.close());
   const done = Promise.all([channel.exit, ended(channel.stdout), ended(channel.stderr)]);
   try {
     return await Promise.race([signalled, done.then(([exit]) => statusOf(exit))]);

@@ -69,7 +69,9 @@ function overHop(world: World, hop: Destination, before: readonly Destination[])
       const { address, port } = beyond;
       if (reached !== undefined) return (await reached).session.forward(address, port);
       reached = reachHop(world, hop, before, beyond);
-      return (await reached).onwards;
+      const { onwards } = await reached;
+      if ('refused' in onwards) throw onwards.refused;
+      return onwards;
     },
     remember: async () => {
       const there = await reached;
@@ -86,9 +88,11 @@ interface Hop {
   readonly session: Ssh2Session;
   readonly judge: HostKeyJudge;
   readonly way: Way;
-  /** The first connection from there. */
-  readonly onwards: Duplex;
+  /** The first connection from there; that it was refused is no matter to others who go over this host. */
+  readonly onwards: Onwards;
 }
+
+type Onwards = Duplex | { readonly refused: unknown };
 
 function closeHop({ session, way }: Hop): void {
   session.close();
@@ -120,9 +124,10 @@ async function reachHop(
   };
   const logIn = (): Promise<Ssh2Session> => connect(settings, access, judge, { route: way.route });
   try {
-    const onwards = (session: Ssh2Session): Promise<Duplex> => goOn(session, beyond);
+    const onwards = (session: Ssh2Session): Promise<Onwards> => goOn(session, beyond);
     const { session, result } = await pastExpiry(await logIn(), onwards, { ...access, logIn });
-    return { session, judge, way, onwards: result };
+    const refused = 'refused' in result ? { refused: atHop(settings, result.refused) } : undefined;
+    return { session, judge, way, onwards: refused ?? result };
   } catch (error) {
     way.close();
     throw atHop(settings, error);
@@ -130,11 +135,13 @@ async function reachHop(
 }
 
 /** The first connection from a host on the way; an expired password shows itself by its being forbidden. */
-async function goOn(session: Ssh2Session, { address, port }: Settings): Promise<Duplex> {
+async function goOn(session: Ssh2Session, { address, port }: Settings): Promise<Onwards> {
   try {
     return await session.forward(address, port);
   } catch (error) {
-    throw (await expiryOf(session)) ?? error;
+    const expiry = await expiryOf(session);
+    if (expiry !== undefined) throw expiry;
+    return { refused: error };
   }
 }
 

@@ -346,7 +346,7 @@ export class Login {
     return {
       type: 'agent',
       username: this.#access.user,
-      agent: new OneKey(key, this.#access.prompter, signed, signing),
+      agent: new OneKey(key, this.#access.prompter, { signed, signing, ended: this.#line.failed }),
     };
   }
 

@@ -48,7 +48,8 @@ async function masterState(socket: string, settings: Settings): Promise<string |
 /** What makes `ssh` go over a master. A dead socket must not make ssh dial anew: with `ProxyCommand=false` it cannot. */
 export function overMaster(socket: string, { user, port }: Settings): string[] {
   const options = ['ControlMaster=no', 'ProxyCommand=false', 'BatchMode=yes', 'LogLevel=ERROR'];
-  const place = ['-F', 'none', '-S', socket, '-l', user, '-p', String(port)];
+  // ssh expands tokens in a path that it is given; this one is expanded already.
+  const place = ['-F', 'none', '-S', socket.replaceAll('%', '%%'), '-l', user, '-p', String(port)];
   return [...place, ...options.flatMap((option) => ['-o', option])];
 }
 

@@ -8,6 +8,7 @@ import {
   type SigningRequestOptions,
 } from 'ssh2';
 import type { AuthorizedKey } from '../core/authorized-key.ts';
+import { problemOf } from '../core/problem.ts';
 import type { Prompter } from '../core/prompter.ts';
 import type { Secret } from '../core/secret.ts';
 
@@ -72,10 +73,13 @@ export class LoginKey {
 
   /**
    * Makes the private half ready, asking for a passphrase where nobody else can open it. False where it
-   * cannot be had.
+   * cannot be had. @throws PrepError `interrupted`, `no-answer-given`
    */
   async unlock(prompter: Prompter): Promise<boolean> {
-    const opened = await this.#open(prompter).catch(() => undefined);
+    const opened = await this.#open(prompter).catch((error: unknown) => {
+      if (endsAll(error)) throw error;
+      return undefined;
+    });
     return opened !== undefined || (await this.#agentHolds());
   }
 
@@ -163,29 +167,36 @@ export class LoginKey {
   }
 }
 
+/** Whether the person has had enough, rather than no passphrase for this key. */
+function endsAll(error: unknown): boolean {
+  return ['interrupted', 'no-answer-given'].includes(problemOf(error).code);
+}
+
+/** What is told while a key is used. */
+export interface KeyUse {
+  /** Called right after a signature was handed over. */
+  readonly signed: () => void;
+  /** Called when the search for a signature begins and when it ends. */
+  readonly signing: (busy: boolean) => void;
+  /** Called where the person ended it all at the question for a passphrase. */
+  readonly ended: (error: unknown) => void;
+}
+
 /**
  * Offers exactly one key to the server, whoever holds its private half, so that a full agent does not
  * use up MaxAuthTries. ssh2 asks for the signature only after the server said it would accept the key;
- * only then is a passphrase asked for. `signed` is called right after a signature was handed over,
- * `signing` when the search for one begins and when it ends.
+ * only then is a passphrase asked for.
  */
 export class OneKey extends BaseAgent<string> {
   readonly #key: LoginKey;
   readonly #prompter: Prompter;
-  readonly #signed: () => void;
-  readonly #signing: (busy: boolean) => void;
+  readonly #use: KeyUse;
 
-  constructor(
-    key: LoginKey,
-    prompter: Prompter,
-    signed: () => void,
-    signing: (busy: boolean) => void,
-  ) {
+  constructor(key: LoginKey, prompter: Prompter, use: KeyUse) {
     super();
     this.#key = key;
     this.#prompter = prompter;
-    this.#signed = signed;
-    this.#signing = signing;
+    this.#use = use;
   }
 
   getIdentities(callback: (error: Error | undefined, keys?: string[]) => void): void {
@@ -200,16 +211,17 @@ export class OneKey extends BaseAgent<string> {
   ): void {
     const done = typeof options === 'function' ? options : callback;
     const request = typeof options === 'function' ? {} : options;
-    this.#signing(true);
+    const { signed, signing, ended } = this.#use;
+    signing(true);
     this.#key
       .sign(data, request, this.#prompter)
-      .finally(() => this.#signing(false))
+      .finally(() => signing(false))
       .then(
         (signature) => {
           done?.(null, signature);
-          this.#signed();
+          signed();
         },
-        (error: unknown) => done?.(error as Error),
+        (error: unknown) => (endsAll(error) ? ended(error) : done?.(error as Error)),
       );
   }
 }
