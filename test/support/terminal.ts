@@ -90,6 +90,11 @@ export class Terminal {
     return before.join('') + row(this.#lines[this.#row]!.cells.slice(0, this.#column));
   }
 
+  /** What stands behind the cursor in its row. */
+  get afterCursor(): string {
+    return row(this.#lines[this.#row]!.cells.slice(this.#column)).trimEnd();
+  }
+
   #put(character: string): void {
     if (character === '\r') this.#column = 0;
     else if (character === '\n') this.#down();

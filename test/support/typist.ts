@@ -89,11 +89,8 @@ class Typist {
   readonly #typed: string[] = [];
   #output = '';
   #timer: NodeJS.Timeout | undefined;
-  /**
-   * The last answered question: its row, and whether the cursor has been below it since. Until then whatever stands in
-   * its line is that question being drawn anew: inquirer puts the cursor behind it for a moment when Enter was pressed.
-   */
-  #answered = { row: -1, gone: true };
+  /** The last answered question: its row, and whether its line has looked different since. */
+  #answered = { row: -1, line: '', gone: true };
 
   constructor(press: (text: string) => void, { answers = [], settle = 20 }: TypistOptions) {
     this.#press = press;
@@ -106,7 +103,7 @@ class Typist {
     // However much arrives at once: an answer and the next question that looks the same, too.
     for (const piece of text.split(/(?=[\x1b\r\n])/)) {
       this.terminal.write(piece);
-      if (this.terminal.row > this.#answered.row) this.#answered.gone = true;
+      if (this.terminal.cursorLine() !== this.#answered.line) this.#answered.gone = true;
     }
     clearTimeout(this.#timer);
     if (this.#settle === 0) return void this.#answer();
@@ -129,9 +126,9 @@ class Typist {
     const answer = this.#answers[0];
     if (answer === undefined || !this.#asks(answer)) return;
     this.#answers.shift();
-    this.#typed.push(this.terminal.cursorLine());
-    const { row } = this.terminal;
-    this.#answered = answer.anywhere ? { row: -1, gone: true } : { row, gone: false };
+    const line = this.terminal.cursorLine();
+    this.#typed.push(line);
+    this.#answered = { row: this.terminal.row, line, gone: answer.anywhere === true };
     await answer.before?.();
     this.#press(typeof answer.type === 'string' ? answer.type : answer.type(this.terminal.text()));
   }
@@ -139,7 +136,9 @@ class Typist {
   #asks({ prompt, anywhere }: Answer): boolean {
     const { row, gone } = this.#answered;
     if (anywhere) return prompt.test(this.terminal.text());
-    if (gone && prompt.test(this.terminal.cursorLine())) return true;
+    // inquirer puts the cursor before what was answered for a moment when Enter was pressed.
+    const { afterCursor } = this.terminal;
+    if (gone && afterCursor === '' && prompt.test(this.terminal.cursorLine())) return true;
     return this.terminal.row > row && prompt.test(this.terminal.text(row + 1));
   }
 }
