@@ -21,10 +21,12 @@ export const NO_START = 11;
 export const ALREADY = 12;
 
 /**
- * What a change is made of. `is` compares what stands there with what was shown, and with what is wanted; `why` makes cat(1) say why
- * a file cannot be written, of which dash only says "I/O error"; `note` puts the change into the run's journal,
- * before it is made, on a line of its own even after one that a full disk cut off; `settle` checks what was
- * written, gives it mode and time, and renames it into place.
+ * What a change is made of. `ready FILE MODE TIME SUM SIZE` checks what was written beside its place, and gives it mode
+ * and time; `is PATH BEFORE AFTER` compares what stands there with what was shown, and with what is wanted; `keep`
+ * gives it a second name, which costs nothing and still has what others write into it until it is replaced;
+ * `note` puts the change into the run's journal, before it is made, on a line of its own even after one that a full
+ * disk cut off; `place` renames. `why` makes cat(1) say why a file cannot be written, of which dash only says "I/O
+ * error"; `starts SHELL OPTIONS` proves a shell, and ends one that hangs with a signal that it cannot ignore.
  */
 const FUNCTIONS = `
 trap '' HUP PIPE
@@ -43,12 +45,14 @@ elif [ -e "$1" ]; then found=special; else found=absent; fi; }
 is() { look "$1"; [ "$found" != "$2" ] || return 0; [ "$found" != "$3" ] || return ${ALREADY}; printf %s "$found"; return ${STALE}; }
 why() { echo | cat >>"$1"; return 1; }
 note() { printf '\\n%s\\n' "$1" >>"$R/journal" || why "$R/journal"; }
-place() { mv -fT "$1" "$2" 2>/dev/null && return; [ ! -L "$2" ] || [ ! -d "$2" ] || rm -f "$2"; mv -f "$1" "$2"; }
-settle() { t=$1; p=$2; m=$3; s=$4; c="$5 $6"; set -- $(cksum <"$t")
-if [ "$1 $2" != "$c" ]; then rm -f "$t"; echo "what was written is not what was sent"; return 1; fi
-{ chmod "$m" "$t" && { [ "$s" = - ] || TZ=UTC0 touch -t "$s" "$t"; } && place "$t" "$p"; } || { rm -f "$t"; return 1; }; }
+keep() { ln "$1" "$2" 2>/dev/null || cp -p "$1" "$2"; }
+place() { mv -fT "$1" "$2" 2>/dev/null && return
+if [ -d "$2" ]; then [ -L "$2" ] || { echo "a directory stands there"; return 1; }; rm -f "$2"; fi; mv -f "$1" "$2"; }
+ready() { p=$1; m=$2; t=$3; c="$4 $5"; set -- $(cksum <"$p")
+[ "$1 $2" = "$c" ] || { echo "what was written is not what was sent"; return 1; }
+chmod "$m" "$p" && { [ "$t" = - ] || TZ=UTC0 touch -t "$t" "$p"; }; }
 do_one() { said=$($1 2>&1); s=$?; say result "\${1#c}" $s; printf %s "$said"; }
-starts() { o=$R/start; if has timeout; then l='timeout 20'; else l=; fi
+starts() { o=$R/start; true >"$o" || { why "$o"; return; }; l='timeout -s KILL 20'; $l true 2>/dev/null || l=
 ( unset LC_ALL; TERM=\${TERM:-dumb}; export TERM; $l "$1" "$2" 'echo prep-it-starts' ) </dev/null >"$o" 2>&1; s=$?
 case $(cat "$o") in *prep-it-starts*) rm -f "$o"; return 0;; esac
 [ -s "$o" ] && sed -n '$p' "$o" || echo "it ended with status $s before running a command"; rm -f "$o"; return ${NO_START}; }
@@ -95,14 +99,24 @@ function labelled(changes: readonly Change[], keysFile: RemotePath): readonly st
  */
 const askEarly = `case $(command -v printf) in printf) H=1; say password;; *) H=;; esac`;
 
+/**
+ * Whatever is written is written beside its place first, so that hardly any time passes between comparing what stands
+ * there, keeping it, and replacing it.
+ */
 function entryBody(change: EntryChange, number: number, run: string, line: string): string {
+  const { before, after, starts } = change;
   const path = pathWord(change.path);
-  return [
-    `is ${path} ${quote(standing(change.before))} ${quote(standing(change.after))} || return`,
-    ...(change.starts === undefined ? [] : [`${starting(change.starts)} || return`]),
-    `${keepsCopy(change) ? `cp -p ${path} ${pathWord(keptAt(run, number))} && ` : ''}note ${line} || return`,
-    ...making(change, number, run),
-  ].join('\n');
+  const beside = pathWord(temporaryAt(change.path, run, number));
+  const laying = layingOf(change, beside, number, run);
+  const steps = [
+    ...laying,
+    `is ${path} ${quote(standing(before))} ${quote(standing(after))}`,
+    ...(starts === undefined ? [] : [starting(starts)]),
+    ...(keepsCopy(change) ? [`keep ${path} ${pathWord(keptAt(run, number))}`] : []),
+    `note ${line}`,
+    laying.length > 0 ? `place ${beside} ${path}` : altering(change, path),
+  ].join(' &&\n');
+  return laying.length === 0 ? steps : `${steps} || { s=$?; rm -f ${beside}; return $s; }`;
 }
 
 /** What `look` says of an entry. */
@@ -115,58 +129,47 @@ function standing(entry: Entry): string {
   return entry.kind;
 }
 
-function making({ path: at, before, after }: EntryChange, number: number, run: string): string[] {
-  const path = pathWord(at);
+/** What writes a file or a link beside its place; nothing, where what stands there is altered. */
+function layingOf(change: EntryChange, beside: string, number: number, run: string): string[] {
+  const { before, after } = change;
+  if (after.kind === 'symlink') return [`ln -s -- ${quote(after.target)} ${beside}`];
+  if (after.kind !== 'file' || hasBytesOf(after, before)) return [];
+  const { size, checksum, keptAt: kept } = after.content;
+  // A kept copy has its time already, to the nanosecond.
+  const stamp = kept === undefined && after.mtime !== undefined ? stampOf(after.mtime) : '-';
+  return [
+    bytesInto(after, beside, number, run),
+    `ready ${beside} ${after.mode.toString(8)} ${stamp} ${checksum} ${size}`,
+  ];
+}
+
+/** Alters what stands there, or removes it, or makes a directory. */
+function altering({ before, after }: EntryChange, path: string): string {
   switch (after.kind) {
     case 'absent':
-      return [before.kind === 'directory' ? `rmdir ${path}` : `rm -f ${path}`];
+      return before.kind === 'directory' ? `rmdir ${path}` : `rm -f ${path}`;
     case 'directory': {
-      const mode = after.mode.toString(8);
-      return [
-        before.kind === 'directory'
-          ? `chmod ${mode} ${path}`
-          : `mkdir ${path} && chmod ${mode} ${path}`,
-      ];
+      const chmod = `chmod ${after.mode.toString(8)} ${path}`;
+      return before.kind === 'directory' ? chmod : `mkdir ${path} && ${chmod}`;
     }
-    case 'symlink': {
-      const beside = temporary(at, run, number);
-      return [`ln -s -- ${quote(after.target)} ${beside} && place ${beside} ${path}`];
+    case 'file': {
+      const same = before.kind !== 'file' || before.mtime === after.mtime;
+      const touch =
+        after.mtime === undefined || same
+          ? ''
+          : ` && TZ=UTC0 touch -t ${stampOf(after.mtime)} ${path}`;
+      return `chmod ${after.mode.toString(8)} ${path}${touch}`;
     }
-    case 'file':
-      return writing({ at, before, after }, number, run);
     default:
-      return ['echo "prep cannot make such a file"; return 1'];
+      return '{ echo "prep cannot make such a file"; return 1; }';
   }
 }
 
 type File = Entry & { readonly kind: 'file' };
 
-function writing(
-  { at, before, after }: { at: RemotePath; before: Entry; after: File },
-  number: number,
-  run: string,
-): string[] {
-  const { size, checksum } = after.content;
-  const path = pathWord(at);
-  const mode = after.mode.toString(8);
-  const stamp = after.mtime === undefined ? '-' : stampOf(after.mtime);
-  if (
-    before.kind === 'file' &&
-    before.content.size === size &&
-    before.content.checksum === checksum
-  ) {
-    const touch =
-      after.mtime === undefined || after.mtime === before.mtime
-        ? ''
-        : ` && TZ=UTC0 touch -t ${stamp} ${path}`;
-    return [`chmod ${mode} ${path}${touch}`];
-  }
-  const beside = temporary(at, run, number);
-  return [
-    `${bytesInto(after, beside, number, run)} || { rm -f ${beside}; return 1; }`,
-    // A kept copy has its time already, to the nanosecond.
-    `settle ${beside} ${path} ${mode} ${after.content.keptAt === undefined ? stamp : '-'} ${checksum} ${size}`,
-  ];
+function hasBytesOf({ content }: File, before: Entry): boolean {
+  if (before.kind !== 'file') return false;
+  return before.content.size === content.size && before.content.checksum === content.checksum;
 }
 
 function bytesInto({ content }: File, beside: string, number: number, run: string): string {
@@ -179,8 +182,8 @@ function bytesInto({ content }: File, beside: string, number: number, run: strin
   for (let i = 0; i < text.length; i += WORD)
     words.push(`printf %s ${quote(text.slice(i, i + WORD))}`);
   return words.length === 0
-    ? `: >${beside}`
-    : `{ ${words.join(' && ')}; } >${beside} || why ${beside}`;
+    ? `true >${beside}`
+    : `{ { ${words.join(' && ')}; } >${beside} || why ${beside}; }`;
 }
 
 /** Whether bytes can travel in a script: shell words hold everything but NUL. */
@@ -191,10 +194,6 @@ export function inline(bytes: Uint8Array): boolean {
 /** Where a content that does not travel in the script is sent beforehand: a name that tells what it will be. */
 export function sentTo(run: string, number: number, { checksum, size }: Content): RemotePath {
   return joinPath(runFolder(run), `sent-${number}-${checksum}-${size}`);
-}
-
-function temporary(at: RemotePath, run: string, number: number): string {
-  return pathWord(temporaryAt(at, run, number));
 }
 
 /** Whole seconds since 1970 as touch -t wants them, in UTC. */
@@ -209,7 +208,7 @@ function stampOf(seconds: number): string {
  */
 function loginShellCall(change: LoginShellChange, number: number, line: string): string {
   return [
-    `said=$(${starting(change.after)} && note ${line}); s=$?`,
+    `said=$({ ${starting(change.after)} && note ${line}; } 2>&1); s=$?`,
     `[ -z "$H" ] || IFS= read -r P <&3`,
     `if [ $s = 0 ]; then say asking ${number}; said=`,
     `if [ -n "$H" ]; then printf '%s\\n' "$P" | ${shellCommand(change)} 2>&1; s=$?; else ${shellCommand(change)} <&3 2>&1; s=$?`,
@@ -220,15 +219,17 @@ function loginShellCall(change: LoginShellChange, number: number, line: string):
 
 /**
  * A program that may take minutes, and says nothing that anybody waits for: so that the silence is not taken for a
- * dead connection, a second process says from time to time that it is busy. Of what it says, the end counts.
+ * dead connection, a second process says from time to time that it is busy. Of what it says, the end counts; it says it
+ * into a file, for it may leave behind processes that go on having its output open (a service that it started).
  */
 function commandCall({ argv, as }: CommandChange, number: number, line: string): string {
   const words = [...(as === 'sudo' ? ['sudo', '-n'] : []), ...argv].map(quote).join(' ');
   return [
-    `said=$(note ${line} 2>&1); s=$?`,
+    `said=$({ note ${line} && { true >"$R/said" || why "$R/said"; }; } 2>&1); s=$?`,
     `if [ $s = 0 ]; then ( while sleep ${HEARTBEAT} >/dev/null 2>&1; do say alive; done ) & h=$!`,
-    `said=$(${words} </dev/null 2>&1); s=$?; { kill $h; wait $h; } 2>/dev/null; fi`,
-    `say result ${number} $s; printf '%s\\n' "$said" | tail -n 5`,
+    `( umask "$PREP_UMASK"; ${words} ) </dev/null >"$R/said" 2>&1; s=$?; { kill $h; wait $h; } 2>/dev/null`,
+    `said=$(tail -n 5 "$R/said"); rm -f "$R/said"; fi`,
+    `say result ${number} $s; printf '%s\\n' "$said"`,
   ].join('\n');
 }
 

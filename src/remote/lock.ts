@@ -54,7 +54,7 @@ const SWEEP = `
 for o in ${RUNS}/*/owner; do r=\${o%/owner}; [ -L "$o" ] && [ "$r" != "$R" ] && gone "$(target "$o")" "$o" || continue
 [ ! -f "$r/beside" ] || while IFS= read -r d; do d=$(printf %b. "$d"); rm -f "\${d%.}.prep-\${r##*/}-"*; done <"$r/beside"
 [ -s "$r/journal" ] || rm -f "$r/journal" "$r"/[0-9]*
-rm -f "$r"/sent-* "$r/start" "$r/beside" "$o"; rmdir "$r" 2>/dev/null; done`;
+rm -f "$r"/sent-* "$r/start" "$r/said" "$r/beside" "$o"; rmdir "$r" 2>/dev/null; done`;
 
 /** Makes a run's folder, whose link `owner` stands for as long as the run is at work. */
 const FOLDER = `mkdir -p ${RUNS} && chmod 700 ${RUNS} && { [ -d "$R" ] || mkdir "$R"; } && { [ -L "$R/owner" ] || ln -s "$I" "$R/owner"; }`;

@@ -46,11 +46,9 @@ export class ShellAccount implements Account {
   ): Promise<{ account: ShellAccount; facts: Facts }> {
     const { conversation, answer } = await Conversation.open(session, opening);
     const account = new ShellAccount(session, conversation, probe);
-    if (answer.has('locked')) {
-      await account.#quiet(onWaiting);
-      return { account, facts: await account.probe(probe.readings) };
-    }
-    const facts = readFacts(answer, probe.readings);
+    const locked = answer.has('locked');
+    if (locked) await account.#quiet(onWaiting);
+    const facts = locked ? await account.probe(probe.readings) : readFacts(answer, probe.readings);
     account.#keysFile = facts.keysFile;
     if (account.#withKeys(probe.readings) === probe.readings) return { account, facts };
     return { account, facts: await account.probe(probe.readings) };

@@ -214,7 +214,8 @@ function entryBack(now: Facts, found: Facts, change: EntryChange): Change | stri
     if (same(current, edited[0])) return `${name} is as it was already`;
     return { ...make(...edited), ...lines };
   }
-  if (current.kind === 'special' || current.kind === 'unreadable')
+  const inTheWay = current.kind === 'directory' && before.kind !== 'directory';
+  if (inTheWay || current.kind === 'special' || current.kind === 'unreadable')
     return `${name} was changed since; left alone`;
   return make(
     shown(found, before),
