@@ -1,0 +1,159 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ABSENT } from '../../src/core/facts.ts';
+import type { Change, CommandChange } from '../../src/core/plan.ts';
+import { remotePath } from '../../src/core/remote-path.ts';
+import type { Applied } from '../../src/remote/account.ts';
+import { ShellAccount } from '../../src/remote/shell-account.ts';
+import { directory, file } from '../support/facts.ts';
+import { localSession } from '../support/local-session.ts';
+
+const RUN = '0001-test';
+
+let home: string;
+let tools: string;
+beforeEach(() => {
+  [home, tools] = ['home', 'tools'].map((name) => mkdtempSync(join(tmpdir(), `prep-${name}-`))) as [
+    string,
+    string,
+  ];
+});
+afterEach(() => [home, tools].forEach((folder) => rmSync(folder, { recursive: true })));
+
+const at = (name: string): string => join(home, name);
+const read = (name: string): string => readFileSync(at(name), 'utf8');
+
+/** A program of the server that does something else first, as somebody at the same account might at that moment. */
+function program(name: string, first: string, then = `exec /bin/${name} "$@"`): void {
+  writeFileSync(join(tools, name), `#!/bin/sh\n${first}\n${then}\n`, { mode: 0o755 });
+}
+
+async function apply(...changes: readonly Change[]): Promise<Applied> {
+  const path = `${tools}:${process.env['PATH'] ?? ''}`;
+  const readings = [{ path: remotePath('f'), bytes: 'all' as const }];
+  const probe = { readings, loginShell: 'zsh' };
+  const { account } = await ShellAccount.open(localSession({ home, path }), probe);
+  const applied = await account.apply(changes, { run: RUN, readings, stepOf: () => 'test' });
+  account.close();
+  return applied;
+}
+
+const replace: Change = {
+  what: 'entry',
+  path: remotePath('f'),
+  before: file(0o644, 'old\n'),
+  after: file(0o644, 'new\n'),
+  reason: 'a test',
+};
+
+function run(...argv: readonly string[]): CommandChange {
+  return { what: 'command', argv, as: 'self', provides: [], shells: [], reason: 'a test' };
+}
+
+/** Whether a process runs still; one that has ended may wait for somebody to take note of it. */
+function isAtWork(pid: string): boolean {
+  const stat = `/proc/${pid}/stat`;
+  return existsSync(stat) && !/\) Z /.test(readFileSync(stat, 'latin1'));
+}
+
+describe('an edit at the last moment', () => {
+  beforeEach(() => {
+    writeFileSync(at('f'), 'old\n');
+    chmodSync(at('f'), 0o644);
+  });
+
+  test('while the new file is written: it is left alone', async () => {
+    program('chmod', 'case $2 in *.prep-*) echo mine >>f;; esac');
+    const { outcomes } = await apply(replace);
+    expect(outcomes).toMatchObject([{ result: 'stale' }]);
+    expect(read('f')).toBe('old\nmine\n');
+    expect(readdirSync(home)).toEqual(['.local', 'f']);
+  });
+
+  test('just before the new file takes its place: it is kept', async () => {
+    program('mv', 'echo mine >>f');
+    const { outcomes } = await apply(replace);
+    expect(outcomes).toMatchObject([{ result: 'done' }]);
+    expect([read('f'), read(`.local/state/prep/${RUN}/1`)]).toEqual(['new\n', 'old\nmine\n']);
+  });
+
+  test('that puts a directory there: nothing is moved into it', async () => {
+    program('mv', 'rm -f f; mkdir -p f');
+    const { outcomes } = await apply(replace);
+    expect(outcomes).toMatchObject([
+      { result: 'failed', problem: { said: 'a directory stands there' } },
+    ]);
+    expect(readdirSync(at('f'))).toEqual([]);
+    expect(read(`.local/state/prep/${RUN}/1`)).toBe('old\n');
+  });
+});
+
+test('a file is not moved into a directory that was shown', async () => {
+  mkdirSync(at('f'), 0o755);
+  chmodSync(at('f'), 0o755);
+  const { outcomes } = await apply({ ...replace, before: directory(0o755) });
+  expect(outcomes).toMatchObject([{ result: 'failed' }]);
+  expect(readdirSync(at('f'))).toEqual([]);
+});
+
+describe('a program that a step runs', () => {
+  test('is not waited for by what it leaves behind', async () => {
+    const { outcomes } = await apply(run('sh', '-c', 'sleep 300 & echo $! >pid; echo started'));
+    const pid = Number(read('pid'));
+    // Still there: the run did not wait until it was gone.
+    expect(process.kill(pid, 0)).toBe(true);
+    process.kill(pid);
+    expect(outcomes).toMatchObject([{ result: 'done' }]);
+  });
+
+  test("has the account's own umask", async () => {
+    await apply(run('sh', '-c', 'umask >umask'));
+    expect(Number.parseInt(read('umask'), 8)).toBe(process.umask());
+  });
+
+  test('that fails is quoted, its end', async () => {
+    const { outcomes } = await apply(run('sh', '-c', 'echo much; echo "the reason" >&2; exit 3'));
+    expect(outcomes).toMatchObject([
+      { result: 'failed', problem: { code: 'command-failed', status: 3, said: 'the reason' } },
+    ]);
+    expect(existsSync(at(`.local/state/prep/${RUN}/said`))).toBe(false);
+  });
+});
+
+describe('a shell that is to be proven', () => {
+  const starts = (shell: string): Change => ({ ...replace, before: ABSENT, starts: shell });
+
+  test('and hangs is ended, though it ignores what would end others', async () => {
+    const shell = join(tools, 'hangs');
+    writeFileSync(
+      shell,
+      '#!/bin/sh\ntrap "" TERM HUP INT\necho $$ >pid\nwhile :; do sleep 1; done\n',
+      { mode: 0o755 },
+    );
+    // Not the twenty seconds that a person would have to wait.
+    program('timeout', 'shift 3', 'exec /usr/bin/timeout -s KILL 2 "$@"');
+    const { outcomes } = await apply(starts(shell));
+    expect(outcomes).toMatchObject([
+      { result: 'failed', problem: { code: 'shell-does-not-start' } },
+    ]);
+    expect(isAtWork(read('pid').trim())).toBe(false);
+    expect(existsSync(at('f'))).toBe(false);
+  });
+
+  test('is not blamed where the proof itself cannot be written', async () => {
+    mkdirSync(at(`.local/state/prep/${RUN}/start`), { recursive: true });
+    const { outcomes } = await apply(starts('/bin/sh'));
+    expect(outcomes).toMatchObject([{ result: 'failed', problem: { code: 'write-failed' } }]);
+  });
+});
