@@ -8,6 +8,14 @@ import { writeCodeCache } from './code-cache.ts';
 const PROGRAM = resolve('dist/program.cjs');
 const TRAIN = '--code-cache';
 
+/** ssh2 can carry HTTP, which prep does not do: loading node's own HTTP and TLS for it takes some milliseconds of every run. */
+const withoutHttp: Plugin = {
+  name: 'without-http',
+  setup(now) {
+    now.onLoad({ filter: /ssh2[/\\]lib[/\\]http-agents\.js$/ }, () => ({ contents: '' }));
+  },
+};
+
 const COMMON: BuildOptions = {
   bundle: true,
   platform: 'node',
@@ -17,6 +25,7 @@ const COMMON: BuildOptions = {
   logLevel: 'warning',
   external: ['*.node', 'cpu-features', 'jiti'],
   alias: { '@inquirer/editor': './src/terminal/no-editor.ts' },
+  plugins: [withoutHttp],
 };
 
 /** `import()` becomes `require()`, and `import.meta.url` the file's own. */
