@@ -5,7 +5,8 @@ import { PrepError, type Problem } from '../core/problem.ts';
 import type { Secret } from '../core/secret.ts';
 import { METHODS, type Access, type Line, type Method } from './access.ts';
 import { Exchange } from './keyboard-interactive.ts';
-import { OneKey, type LoginKey } from './login-key.ts';
+import { KeyTrials } from './key-trials.ts';
+import type { LoginKey } from './login-key.ts';
 import { loginReport } from './login-report.ts';
 import type { Password } from './password.ts';
 import type { Session } from './session.ts';
@@ -42,7 +43,7 @@ export class FreshConnection extends PrepError {
 export class Login {
   readonly #access: Access;
   readonly #sent: () => void;
-  #untried: LoginKey[];
+  readonly #keys: KeyTrials;
   #attempt: Attempt | undefined;
   /** The factors that this connection's server has accepted so far. */
   #accepted: { readonly method: Method; readonly key?: LoginKey }[] = [];
@@ -54,16 +55,12 @@ export class Login {
   /** What the server takes first, once it has said so: a new connection begins with that knowledge. */
   #offers: readonly string[] | null = null;
   #askedForMethods = false;
-  #keysTried: LoginKey[] = [];
   readonly #refusedOnce = new Set<Method>();
-  /** The keys during whose trial a connection broke. */
-  readonly #cutOff = new Set<LoginKey>();
   #line: Line = {
     failed: () => undefined,
     asking: () => undefined,
     lost: new AbortController().signal,
   };
-  #atOnce = false;
   /** How often something new was tried; a connection that breaks is worth another when this grew. */
   progress = 0;
 
@@ -71,7 +68,7 @@ export class Login {
   constructor(access: Access, sent: () => void) {
     this.#access = access;
     this.#sent = sent;
-    this.#untried = [...access.keys];
+    this.#keys = new KeyTrials(access.keys);
   }
 
   /** Goes on over another connection. */
@@ -109,7 +106,7 @@ export class Login {
 
   /** Whether the method tried is a key that needs nobody to be asked before it signs. */
   get signsAtOnce(): boolean {
-    return this.#atOnce && this.#attempt?.method === 'publickey';
+    return this.#keys.opensAtOnce && this.#attempt?.method === 'publickey';
   }
 
   /** The blob of the key that was accepted last, or is being tried. */
@@ -124,19 +121,19 @@ export class Login {
   }
 
   get #startsWithPassword(): boolean {
-    const first = this.#methods.find((one) => one !== 'publickey' || this.#untried.length > 0);
+    const first = this.#methods.find((one) => one !== 'publickey' || this.#keys.any);
     return first === 'password';
   }
 
   /** Whether a question is open whose answer is of use on another connection too: for the password, for a passphrase. */
   get awaitsAnswer(): boolean {
-    return this.#unlocking || this.#access.password?.asking === true;
+    return this.#keys.unlocking || this.#access.password?.asking === true;
   }
 
   /** What `next` gave last could not be sent any more. */
   withdraw(): void {
     const { key } = this.#attempt ?? {};
-    if (key !== undefined) this.#untried.unshift(key);
+    if (key !== undefined) this.#keys.again(key);
     this.#attempt = undefined;
   }
 
@@ -150,22 +147,12 @@ export class Login {
     const again = this.#accepted.flatMap((factor) => factor.key ?? []);
     this.#attempt = undefined;
     this.#accepted = [];
-    if (key !== undefined && this.#deservesAnother(key, sent, said)) again.push(key);
-    this.#untried.unshift(...again);
+    if (key !== undefined && this.#keys.deservesAnother(key, sent, said)) again.push(key);
+    this.#keys.again(...again);
     // A key locks nothing; but who let it in and then said why not will not do otherwise next time.
     if (!unjudged || (method === 'publickey' && said === '')) return true;
     if (!/too many authentication failures/i.test(said)) return false;
     if (method !== 'publickey' && !this.#proven) this.#access.password?.refuse();
-    return true;
-  }
-
-  /** Whether a key during whose trial the connection broke is tried again. */
-  #deservesAnother(key: LoginKey, sent: boolean, said: string): boolean {
-    // The server never got to see one whose passphrase was being asked for.
-    if (this.#unlocked && !sent) return true;
-    // Nor perhaps another, when it went away without a word; once more will tell.
-    if (said !== '' || this.#cutOff.has(key)) return false;
-    this.#cutOff.add(key);
     return true;
   }
 
@@ -185,7 +172,7 @@ export class Login {
       if (attempt !== undefined) return attempt;
     }
     // ssh2 keeps to itself what the server said when it refused the key.
-    if (known === null && this.#keysTried.length > 0 && !this.#askedForMethods) {
+    if (known === null && this.#keys.tried.length > 0 && !this.#askedForMethods) {
       return this.#askForMethods();
     }
     throw new PrepError(this.#nothingLeft(offered, known ?? []));
@@ -207,10 +194,7 @@ export class Login {
   /** Undefined where there is nothing to try it with. */
   #try(method: Method): AnyAuthMethod | Promise<AnyAuthMethod> | undefined {
     const password = this.#password;
-    if (method === 'publickey') {
-      const key = this.#untried.shift();
-      return key && this.#publicKey(key);
-    }
+    if (method === 'publickey') return this.#byKey();
     if (password === undefined) return undefined;
     return method === 'password' ? this.#byPassword(password) : this.#interactive(password);
   }
@@ -220,14 +204,14 @@ export class Login {
     if (tries > 0) return { code: 'wrong-password', tries };
     const ruledOut = METHODS.filter((one) => offered(one) && !this.#methods.includes(one));
     if (this.#access.password !== undefined && ruledOut.length > 0) {
-      const keyTried = this.#keysTried.length > 0;
+      const keyTried = this.#keys.tried.length > 0;
       return { code: 'login-ruled-out', methods: ruledOut, keyTried };
     }
     return {
       code: 'password-not-offered',
       offers,
       accepted: this.factors,
-      keys: this.#keysTried.map(({ key }) => keyFingerprint(key)),
+      keys: this.#keys.tried.map(({ key }) => keyFingerprint(key)),
     };
   }
 
@@ -285,9 +269,7 @@ export class Login {
     } else if (method === 'password' && this.#access.newPassword?.chosen !== undefined) {
       throw new PrepError({ code: 'new-password-refused', said: '' });
     } else if (key !== undefined && !offered(method)) {
-      // Other factors come first there: nobody has looked at the key yet.
-      this.#untried.unshift(key);
-      this.#keysTried.pop();
+      this.#keys.unseen(key);
     } else if (exchange !== undefined) {
       this.#refused(exchange);
     } else if (method === 'password' && offered(method)) {
@@ -322,32 +304,19 @@ export class Login {
     if (chosen !== undefined) this.#access.password?.renew(chosen);
   }
 
-  /** Whether the private half of the key being tried is being opened; and whether it was called for. */
-  #unlocking = false;
-  #unlocked = false;
-
-  async #publicKey(key: LoginKey): Promise<AnyAuthMethod> {
-    const attempt: Attempt = { method: 'publickey', key, sent: false };
-    this.#attempt = attempt;
-    this.#keysTried.push(key);
-    this.#unlocked = false;
-    this.#atOnce = await key.isOpen();
-    if (this.#access.password?.known === undefined) this.#access.prompter.expectQuestion?.();
-    this.#access.note(`trying key ${key.key.type} ${printable(key.key.comment)}`);
-    const signed = (): void => {
+  #byKey(): Promise<AnyAuthMethod> | undefined {
+    const { user, prompter, password, note } = this.#access;
+    const attempt = { method: 'publickey' as const, sent: false };
+    const next = this.#keys.next(prompter, this.#line, () => {
       attempt.sent = true;
       this.#sent();
-    };
-    const signing = (busy: boolean): void => {
-      this.#unlocking = busy;
-      this.#unlocked = true;
-      this.#line.asking(busy);
-    };
-    return {
-      type: 'agent',
-      username: this.#access.user,
-      agent: new OneKey(key, this.#access.prompter, { signed, signing, ended: this.#line.failed }),
-    };
+    });
+    if (next === undefined) return undefined;
+    this.#attempt = Object.assign(attempt, { key: next.key });
+    if (password?.known === undefined) prompter.expectQuestion?.();
+    const { type, comment } = next.key.key;
+    note(`trying key ${type} ${printable(comment)}`);
+    return next.agent.then((agent) => ({ type: 'agent', username: user, agent }));
   }
 
   async #byPassword(password: Password): Promise<AnyAuthMethod> {
