@@ -1,6 +1,7 @@
 import type { Destination } from '../core/destination.ts';
 import { printable } from '../core/printable.ts';
 import { candidateKeys, readPublicKey, type LocalKey } from '../local/keys.ts';
+import { Kept } from '../ssh/kept.ts';
 import { LoginKey } from '../ssh/login-key.ts';
 import type { Settings } from '../ssh/settings.ts';
 import type { World } from './world.ts';
@@ -115,7 +116,7 @@ async function namedKeys(
   const found = await Promise.all(
     settings.identityFiles.map(async (file) => {
       try {
-        return loginKey(await readPublicKey(file, home).catch(() => fromPrivate(file)), settings);
+        return loginKey(await keyNamed(file, home), settings);
       } catch (error) {
         const because = printable((error as Error).message);
         note(`the key ${printable(file)} of ssh_config cannot be tried: ${because}`);
@@ -124,6 +125,14 @@ async function namedKeys(
     }),
   );
   return found.filter((key) => key !== undefined);
+}
+
+const kept = new Kept<LocalKey>();
+
+function keyNamed(file: string, home: string): Promise<LocalKey> {
+  return kept.of([file, `${file}.pub`, file.replace(/\.pub$/, '')], () =>
+    readPublicKey(file, home).catch(() => fromPrivate(file)),
+  );
 }
 
 async function fromPrivate(file: string): Promise<LocalKey> {

@@ -1,5 +1,6 @@
 import { access, readFile } from 'node:fs/promises';
 import { printable } from '../core/printable.ts';
+import { Kept } from './kept.ts';
 import type { SshConfig } from './ssh-config.ts';
 
 /** Keywords that settings.ts gives a meaning to, or that `ssh -G` itself has used up. */
@@ -85,8 +86,7 @@ export async function beyondSsh2(
       ...preferred
         .filter((method) => METHODS.includes(method))
         .map((method) => `PreferredAuthentications ${method}`),
-      ...(await onSecurityKeys(identityFiles)).map((file) => `IdentityFile ${file}`),
-      ...(await certificates(identityFiles)).map((file) => `CertificateFile ${file}`),
+      ...(await beyondIn(identityFiles)),
     ],
     unused: [...asked(config, UNUSED), ...unheardOf(config)],
   };
@@ -112,19 +112,36 @@ function unheardOf({ keywords, mentioned }: SshConfig): string[] {
     .filter((keyword) => mentioned.own(keyword));
 }
 
+const kept = new Kept<readonly string[]>();
+
+/** What the key files of ssh_config are beyond ssh2 for. */
+function beyondIn(files: readonly string[]): Promise<readonly string[]> {
+  const looked = [...files.map(publicHalf), ...files.map(certificateOf)];
+  return kept.of(looked, async () => [
+    ...(await onSecurityKeys(files)).map((file) => `IdentityFile ${file}`),
+    ...(await certificates(files)).map((file) => `CertificateFile ${file}`),
+  ]);
+}
+
+function publicHalf(file: string): string {
+  return file.endsWith('.pub') ? file : `${file}.pub`;
+}
+
+function certificateOf(file: string): string {
+  return `${file.replace(/\.pub$/, '')}-cert.pub`;
+}
+
 /** Those of the keys that a hardware token holds (PROTOCOL.u2f). */
 async function onSecurityKeys(files: readonly string[]): Promise<readonly string[]> {
   const texts = await Promise.all(
-    files.map((file) =>
-      readFile(file.endsWith('.pub') ? file : `${file}.pub`, 'latin1').catch(() => ''),
-    ),
+    files.map((file) => readFile(publicHalf(file), 'latin1').catch(() => '')),
   );
   return files.filter((_, index) => /^\s*sk-/.test(texts[index]!));
 }
 
 /** OpenSSH takes a certificate that lies beside a key without being told. */
 async function certificates(files: readonly string[]): Promise<readonly string[]> {
-  const beside = files.map((file) => `${file.replace(/\.pub$/, '')}-cert.pub`);
+  const beside = files.map(certificateOf);
   const there = await Promise.all(
     beside.map((file) =>
       access(file).then(

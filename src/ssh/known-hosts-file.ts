@@ -5,6 +5,7 @@ import { isIPv6, SocketAddress } from 'node:net';
 import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { PrepError } from '../core/problem.ts';
+import { Kept } from './kept.ts';
 
 /** One line of a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
 export interface KnownHostsLine {
@@ -23,13 +24,15 @@ export interface KnownHostsLine {
 const LINE =
   /^[ \t]*(?:@(revoked|cert-authority)[ \t]+)?([^\s@#][^ \t]*)[ \t]+([^ \t]+)[ \t]+([A-Za-z0-9+/]+={0,2})(?=[ \t\r]|$)/;
 
+const kept = new Kept<readonly KnownHostsLine[]>();
+
 /**
  * Reads known_hosts files, in the order given. A missing file counts as empty and a malformed line is
  * passed over, as in OpenSSH's hostkeys_foreach (hostfile.c); whether a key is whole is seen when it is looked up.
  * @throws PrepError `cannot-read`
  */
 export async function readKnownHosts(files: readonly string[]): Promise<readonly KnownHostsLine[]> {
-  const contents = await Promise.all(files.map(readLines));
+  const contents = await Promise.all(files.map((file) => kept.of([file], () => readLines(file))));
   return contents.flat();
 }
 

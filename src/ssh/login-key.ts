@@ -1,3 +1,4 @@
+import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import {
   BaseAgent,
@@ -25,6 +26,14 @@ export interface PrivateHalf {
 /** Key types that ssh2 can sign with; sk- keys and certificates are OpenSSH's alone. */
 const SIGNABLE = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521))$/;
 
+/** What a key signs with where the login names no hash (RFC 4253 section 6.6, RFC 5656 section 6.2.1). */
+const HASHES: Readonly<Record<string, string | undefined>> = {
+  'ssh-rsa': 'sha1',
+  'ecdsa-sha2-nistp256': 'sha256',
+  'ecdsa-sha2-nistp384': 'sha384',
+  'ecdsa-sha2-nistp521': 'sha512',
+};
+
 /** How often a passphrase is asked for, as ssh(1) does. */
 const TRIES = 3;
 
@@ -33,7 +42,7 @@ export class LoginKey {
   readonly key: AuthorizedKey;
   readonly #half: PrivateHalf;
   /** What was opened once is open wherever the key is used. */
-  readonly #kept: { key?: ParsedKey };
+  readonly #kept: { key?: ParsedKey; object?: KeyObject };
   /** By agent: accounts that log in side by side share one, and its question for a passphrase. */
   readonly #others = new Map<string | undefined, LoginKey>();
   #opened: Promise<ParsedKey | undefined> | undefined;
@@ -96,7 +105,7 @@ export class LoginKey {
   /** Signs for one login. Raises whatever keeps the private half from being used. */
   async sign(data: Buffer, options: SigningRequestOptions, prompter: Prompter): Promise<Buffer> {
     const opened = await this.#open(prompter);
-    if (opened !== undefined) return opened.sign(data, options.hash);
+    if (opened !== undefined) return sign(this.#hash(options), data, this.#objectOf(opened));
     const agent = createAgent(this.#half.agent!);
     return new Promise((resolve, reject) => {
       agent.sign(this.#publicText, data, options, (error, signature) => {
@@ -104,6 +113,16 @@ export class LoginKey {
         else resolve(signature);
       });
     });
+  }
+
+  /** Left to itself, ssh2 would have the text of the key parsed for each login, at ten times the cost of signing. */
+  #objectOf(opened: ParsedKey): KeyObject {
+    return (this.#kept.object ??= createPrivateKey(opened.getPrivatePEM()));
+  }
+
+  /** Undefined for ed25519, which hashes by itself. */
+  #hash({ hash }: SigningRequestOptions): string | undefined {
+    return hash ?? HASHES[this.key.type];
   }
 
   get #publicText(): string {

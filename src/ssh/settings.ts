@@ -1,10 +1,9 @@
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { label, parseDestination, type Destination } from '../core/destination.ts';
 import { loginSettings, type LoginSettings } from './login-settings.ts';
 import { algorithmSettings, beyondReach, type AlgorithmSettings } from './algorithms.ts';
 import { networkSettings, type NetworkSettings } from './network-settings.ts';
-import { expandFile, inHome } from './tokens.ts';
+import { expandFile, inHome, passwdEntry } from './tokens.ts';
 import { beyondSsh2, type Beyond } from './beyond-ssh2.ts';
 import { readSshConfig, type ConfigFlags, type SshConfig } from './ssh-config.ts';
 
@@ -61,7 +60,7 @@ export async function resolveSettings(
 ): Promise<Settings> {
   const config = await readSshConfig(destination, flags, home);
   const { first } = config;
-  const user = destination.user ?? first('user') ?? userInfo().username;
+  const user = destination.user ?? first('user') ?? passwdEntry().username;
   const port = flags.port ?? destination.port ?? Number(first('port') ?? 22);
   const alias = first('hostkeyalias');
   const address = first('hostname') ?? destination.host;

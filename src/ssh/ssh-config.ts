@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Destination } from '../core/destination.ts';
 import { PrepError } from '../core/problem.ts';
 import { mentionedIn, type ConfigFiles, type Mentioned } from './config-files.ts';
+import { passwdEntry } from './tokens.ts';
 
 /** ssh_config as it holds for one destination. */
 export interface SshConfig {
@@ -129,7 +129,7 @@ async function filesFor(
     return { sshConfig, files: sshConfig === 'none' ? {} : { own: sshConfig } };
   }
   const own = join(home, '.ssh', 'config');
-  if (home === userInfo().homedir) return { files: { own, system: SYSTEM } };
+  if (home === passwdEntry().homedir) return { files: { own, system: SYSTEM } };
   if (await isReadable(own)) return { sshConfig: own, files: { own } };
   return { ...((await isReadable(SYSTEM)) && { sshConfig: SYSTEM }), files: { system: SYSTEM } };
 }

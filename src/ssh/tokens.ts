@@ -1,4 +1,4 @@
-import { hostname, userInfo } from 'node:os';
+import { hostname, userInfo, type UserInfo } from 'node:os';
 import { join } from 'node:path';
 
 /** What the tokens of ssh_config(5) stand for. */
@@ -26,6 +26,7 @@ export function expandTokens(
 export function expandFile(text: string, tokens: Tokens): string {
   const { address, host, port, user, hostKeyAlias = host, home } = tokens;
   const variables = text.replace(/\$\{(\w+)\}/g, (_, name: string) => process.env[name] ?? '');
+  if (!variables.includes('%')) return inHome(variables, home);
   const name = replaced(variables, {
     '%': '%',
     d: home,
@@ -37,15 +38,22 @@ export function expandFile(text: string, tokens: Tokens): string {
     n: host,
     p: String(port),
     r: user,
-    u: userInfo().username,
+    u: passwdEntry().username,
   });
   return inHome(name, home);
 }
 
+let entry: UserInfo<string> | undefined;
+
+/** The passwd entry of the user of this machine, looked up once. */
+export function passwdEntry(): UserInfo<string> {
+  return (entry ??= userInfo());
+}
+
 /** OpenSSH takes the home directory from the passwd entry; whoever sets HOME to another means that one. */
 export function inHome(file: string, home: string): string {
-  const real = userInfo().homedir;
   if (file.startsWith('~/')) return join(home, file.slice(2));
+  const real = passwdEntry().homedir;
   return file.startsWith(`${real}/`) ? join(home, file.slice(real.length)) : file;
 }
 
