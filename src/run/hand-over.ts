@@ -159,14 +159,23 @@ async function piped(channel: Channel, console: Console): Promise<number> {
   channel.stdout.pipe(stdout, { end: false });
   channel.stderr.pipe(stderr, { end: false });
   stdin.pipe(channel.stdin);
-  // Nobody reads any more: the command is told by the end of its channel, as any other in a pipe would be.
-  stdout.on('error', () => channel.close());
+  const unread = endOnDeafness(channel, stdout);
   const done = Promise.all([channel.exit, ended(channel.stdout), ended(channel.stderr)]);
   try {
-    return await Promise.race([signalled, done.then(([exit]) => statusOf(exit))]);
+    return await Promise.race([signalled, unread, done.then(([exit]) => statusOf(exit))]);
   } finally {
     letGo(stdin, channel);
   }
+}
+
+/** Settles when nobody reads what the command prints any more, with the status of one that SIGPIPE ended: what is on its way still would never be taken. */
+function endOnDeafness(channel: Channel, stdout: Console['stdout']): Promise<number> {
+  return new Promise((resolve) => {
+    stdout.once('error', () => {
+      channel.close();
+      resolve(128 + constants.signals.SIGPIPE);
+    });
+  });
 }
 
 /** Settles when a signal has ended the command without its own word: a server may never answer to the end of a channel. */

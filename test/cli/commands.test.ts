@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { steps } from '../../steps/index.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { Laptop, runPrep } from '../support/laptop.ts';
-import { accountOf, useSshd } from '../support/stage.ts';
+import { accountOf, ran, useSshd } from '../support/stage.ts';
 
 describe('prep', () => {
   let laptop: Laptop;
@@ -99,6 +100,17 @@ describe('prep', () => {
 
 describeSshd('what a run prints', () => {
   const stage = useSshd();
+
+  test.each(['| head -n 1', '2>&1 | head -n 1'])('may be cut short: %s', async (reader) => {
+    const visit = stage.visit();
+    const script = `{ "$@"; echo $? >"$HOME/status"; } ${reader}`;
+    const words = [process.execPath, resolve('dist/main.cjs'), '-v', visit.destination];
+    const env = { ...visit.laptop.env(), PREP_PASSWORD: visit.account.password };
+    await ran('sh', ['-c', script, 'sh', ...words], env);
+    expect(visit.laptop.read('status')).toBe('0\n');
+    expect(visit.authorizedKeys).toBe(visit.keyLine);
+    expect(visit.account.passwdShell()).toBe('/bin/zsh');
+  });
 
   test('--json ends with the summary, whole', async () => {
     const visit = stage.visit();

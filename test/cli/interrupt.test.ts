@@ -69,6 +69,7 @@ describeSshd('Ctrl-C while changes are made', () => {
 
 describeSshd('Ctrl-C at a question', () => {
   const stage = useSshd();
+  const PASSPHRASE = /Enter passphrase for key '.*locked':/;
 
   test('about the host key: nothing is remembered, nobody logged in', async () => {
     const visit = stage.visit({ laptop: { knownHosts: '' } });
@@ -77,6 +78,37 @@ describeSshd('Ctrl-C at a question', () => {
     expect(run).toMatchObject({ status: 130, terminal: { echo: true, lines: true, cursor: true } });
     expect(visit.laptop.tree()).toEqual(before);
     expect(stage.server.logins()).toEqual([]);
+  });
+
+  test.each([
+    ['Ctrl-C', '\x03', 130, 'interrupted; run prep again'],
+    ['Ctrl-D', '\x04', 1, 'no answer was given to: Enter passphrase'],
+  ])('%s at a passphrase, on the way in: nobody is logged in', async (_, type, status, words) => {
+    const visit = stage.visit();
+    visit.authorize(`${visit.laptop.makeKey('locked', 'ed25519', 'open sesame')}\n`);
+    const before = visit.account.tree();
+    const flags = ['-i', visit.laptop.path('locked'), '--only', 'ssh-dir,authorized-keys'];
+    const run = await visit.typing(flags, { prompt: PASSPHRASE, type });
+    expect(run).toMatchObject({ status, terminal: { echo: true, lines: true, cursor: true } });
+    expect(run.screen).toContain(words);
+    expect(visit.account.tree()).toEqual(before);
+    expect(stage.server.logins()).toEqual([]);
+  });
+
+  test.each([
+    ['Ctrl-C', '\x03', 130, 'interrupted; run prep again'],
+    ['Ctrl-D', '\x04', 1, 'no answer was given to: Enter passphrase'],
+  ])('%s at a passphrase, for the trial login: nothing is changed', async (...row) => {
+    const [, type, status, words] = row;
+    const visit = stage.visit();
+    visit.laptop.makeKey('locked', 'ed25519', 'open sesame');
+    const before = visit.account.tree();
+    const flags = ['-i', visit.laptop.path('locked'), '--only', 'ssh-dir,authorized-keys'];
+    const passphrase = { prompt: PASSPHRASE, type };
+    const run = await visit.typing(flags, visit.typesPassword(), passphrase);
+    expect(run).toMatchObject({ status, terminal: { echo: true, lines: true, cursor: true } });
+    expect(run.screen).toContain(words);
+    expect(visit.account.tree()).toEqual(before);
   });
 
   test('about what is to be replaced: nothing is changed', async () => {

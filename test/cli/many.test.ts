@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { startAgent } from '../support/agent.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { runPrep, type Answer, type PrepOptions, type PrepRun } from '../support/laptop.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -144,6 +145,21 @@ describeSshd('many accounts', () => {
     expect(plans?.map((line) => line.split(': ')[0])).toEqual(tour.all);
     expect(run.stdout).toContain('3 accounts: 3 planned\n');
     expect(tour.accounts.map((account) => account.tree())).toEqual(before);
+  });
+
+  test('a line of a hosts file counts with its own options, where only the agent has keys', async () => {
+    const tour = new Tour(stage, 2);
+    tour.authorize(0, 1);
+    const { laptop } = tour.visit;
+    const socket = await startAgent(stage, laptop, ['.ssh/id_ed25519']);
+    for (const name of ['id_ed25519', 'id_ed25519.pub']) rmSync(laptop.path(`.ssh/${name}`));
+    const hosts = tour.file('hosts', `${tour.at(0)} --jump nobody@127.0.0.1:1`, tour.at(1));
+    const run = await tour.prep(['--hosts', hosts, '--json', '--only', 'ssh-dir,authorized-keys'], {
+      env: { SSH_AUTH_SOCK: socket },
+    });
+    expect(run.status).toBe(1);
+    expect(summaryOf(run).map(({ status }) => status)).toEqual(['failed', 'unchanged']);
+    expect(summaryOf(run)[0]!.problem).toMatchObject({ code: 'jump-host' });
   });
 
   test('--retry: what failed goes into the next --hosts, and the file goes when all is well', async () => {

@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
@@ -104,6 +107,19 @@ describeSshd('the password', () => {
       const run = await visit.prep(['--password-file', file]);
       expect(run.status, run.stderr).toBe(0);
       expect(visit.account.passwdShell()).toBe('/bin/zsh');
+    });
+
+    test('comes in pieces from a pipe, as `--password-file <(pass show web1)` gives it', async () => {
+      const { account, laptop } = visit;
+      const pipe = laptop.path('pipe');
+      execFileSync('mkfifo', [pipe]);
+      const writer = createWriteStream(pipe);
+      writer.write(account.password.slice(0, 4));
+      const rest = sleep(1500).then(() => writer.end(`${account.password.slice(4)}\n`));
+      const run = await visit.prep(['--password-file', pipe, ...QUICK]);
+      expect(run.status, run.stderr).toBe(0);
+      expect(stage.server.refusals()).toBe(0);
+      await rest;
     });
 
     test('comes from standard input with --password-file -', async () => {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { runPrep, type PrepRun } from '../support/laptop.ts';
-import { useSshd, type PrepFlags, type Visit } from '../support/stage.ts';
+import { ran, useSshd, type PrepFlags, type Visit } from '../support/stage.ts';
 import { atTerminal } from '../support/typist.ts';
 
 const MAIN = resolve('dist/main.cjs');
@@ -80,6 +80,25 @@ describeSshd('prep run', () => {
     const run = await there(visit, args, ['true']);
     expect(run).toMatchObject({ status: 1, stdout: '' });
     expect(run.stderr).toMatch(/^prep: \S+: there is no terminal to ask: [^\n]+\n$/);
+  });
+
+  test('ends where known_hosts cannot be written', async () => {
+    const visit = stage.visit();
+    visit.authorize();
+    const place = ['--host-key', 'accept-new', '--known-hosts', '/dev/null/x/known_hosts'];
+    const run = await there(visit, place, ['true'], { timeout: 15_000 });
+    expect(run).toMatchObject({ status: 1, stdout: '' });
+    expect(run.stderr).toMatch(/^prep: \S+: cannot write [^\n]+\n$/);
+  });
+
+  test.each(WAYS)('ends when nobody reads any more, over %s', async (_way, args) => {
+    const visit = stage.visit();
+    visit.authorize();
+    const words = [process.execPath, MAIN, 'run', ...args, visit.destination, '--', 'yes'];
+    const script = '{ "$@"; echo $? >"$HOME/status"; } | head -n 1';
+    const run = await ran('sh', ['-c', script, 'sh', ...words], visit.laptop.env());
+    expect(run).toMatchObject({ status: 0, stdout: 'y\n', stderr: '' });
+    expect(visit.laptop.read('status')).not.toBe('0\n');
   });
 
   test('passes a signal on to the command, and its end back', async () => {

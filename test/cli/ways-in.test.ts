@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { makeAccount, type TestAccount, type TestSshd } from '../support/sshd.ts';
-import { ran, useSshd, type Stage, type Visit } from '../support/stage.ts';
+import { ran, useSshd, type Stage, type Summary, type Visit } from '../support/stage.ts';
 import type { Answer } from '../support/typist.ts';
 
 const QUICK = ['--only', 'ssh-dir,authorized-keys'];
@@ -28,6 +28,14 @@ describeSshd('a live OpenSSH control master', () => {
 
   test('needs no password where nothing on the server asks for one', async () => {
     const { visit, socket } = await withMaster(stage);
+    const run = await visit.prep(['-S', socket, '--no-verify', ...QUICK]);
+    expect(run.status, run.stderr).toBe(0);
+    expect(visit.authorizedKeys).toContain(visit.keyLine);
+    expect(stage.server.connections()).toBe(0);
+  });
+
+  test('may have a name in which ssh would expand something', async () => {
+    const { visit, socket } = await withMaster(stage, 'a%b%h');
     const run = await visit.prep(['-S', socket, '--no-verify', ...QUICK]);
     expect(run.status, run.stderr).toBe(0);
     expect(visit.authorizedKeys).toContain(visit.keyLine);
@@ -223,6 +231,19 @@ describeSshd('jump hosts', () => {
     const known = ['-f', visit.laptop.path('.ssh/known_hosts')];
     const found = ['-F', `[127.0.0.1]:${first.server.port}`, ...known];
     expect(await ran('ssh-keygen', found, visit.laptop.env())).toMatchObject({ status: 0 });
+  });
+
+  test('let others pass where the first account cannot be reached', async () => {
+    const { visit, hops } = journey(first);
+    hops[0]!.authorize(visit);
+    visit.authorize();
+    const down = `${visit.account.name}@127.0.0.1:1`;
+    const run = await visit.prep(['-J', hops[0]!.name, '--json', ...QUICK, down]);
+    expect(run.status).toBe(1);
+    const { accounts } = run.events.at(-1) as unknown as Summary;
+    expect(accounts.map(({ status }) => status)).toEqual(['failed', 'unchanged']);
+    expect(accounts[0]!.problem).toMatchObject({ code: 'cannot-connect' });
+    expect(first.server.logins()).toHaveLength(1);
   });
 
   test('that forward nothing are named', async () => {
@@ -553,14 +574,15 @@ interface Mastered {
 }
 
 /** A user who has a control master to the account, let in by a key that prep knows nothing of. */
-async function withMaster(stage: Stage): Promise<Mastered> {
+async function withMaster(stage: Stage, name = 'master'): Promise<Mastered> {
   const visit = stage.visit();
   const { laptop, account, server } = visit;
   visit.authorize(`${laptop.makeKey('elsewhere')}\n`);
-  const socket = laptop.path('master');
+  const socket = laptop.path(name);
   const place = ['-p', String(server.port), `${account.name}@${server.host}`];
   const key = ['-i', laptop.path('elsewhere'), '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes'];
-  const child = spawn('ssh', ['-M', '-N', '-S', socket, ...key, ...place], {
+  const asIs = socket.replaceAll('%', '%%');
+  const child = spawn('ssh', ['-M', '-N', '-S', asIs, ...key, ...place], {
     env: laptop.env(),
     stdio: 'ignore',
   });

@@ -165,6 +165,21 @@ describe('the search for a secret', () => {
     await atTerminal(['sh', '-c', 'sleep 0.3', secret], { env: { PATH: '/usr/bin:/bin' } }).done;
     expect(() => watch.stop()).toThrow(/command line of sh/);
   });
+
+  it.runIf(process.platform === 'linux')(
+    'finds it in environments, but for one that it was given to',
+    async () => {
+      const env = { PATH: '/usr/bin:/bin', PREP_PASSWORD: secret };
+      const script = 'sleep 0.3; exit 0';
+      const watch = new ProcessWatch([secret], [['sh', '-c', script]]);
+      await atTerminal(['sh', '-c', `unset PREP_PASSWORD; ${script}`], { env: { PATH: env.PATH } })
+        .done;
+      watch.stop();
+      const other = new ProcessWatch([secret], [['sh', '-c', script]]);
+      await atTerminal(['sh', '-c', script], { env }).done;
+      expect(() => other.stop()).toThrow(/environment of sleep/);
+    },
+  );
 });
 
 describe('the built command', () => {

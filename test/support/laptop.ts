@@ -140,10 +140,13 @@ export interface PrepRun {
 /** Runs the built prep as a user would. @throws Error where it does not end, or a password leaked */
 export async function runPrep(args: readonly string[], options: PrepOptions): Promise<PrepRun> {
   const { laptop, accounts = [], pty = false, executable } = options;
-  const watch = new ProcessWatch(accounts.map(({ password }) => password));
   const usual = [process.execPath, resolve('dist/main.cjs'), ...args] as const;
   const command = executable === undefined ? usual : ([executable, ...args] as const);
-  const run = await (pty ? withTerminal(command, options) : withPipes(command, options));
+  const folder = pty ? mkdtempSync(join(tmpdir(), 'prep-terminal-')) : '';
+  const around = pty ? atOwnTerminal(folder, command, options) : command;
+  const secrets = accounts.map((account) => account.password);
+  const watch = new ProcessWatch(secrets, [command, around, REPORTING]);
+  const run = await (pty ? withTerminal(folder, around, options) : withPipes(command, options));
   watch.stop();
   const { stdout, stderr, screen, output } = run;
   for (const { password, home } of accounts) {
@@ -162,23 +165,28 @@ type Command = readonly [string, ...string[]];
 const AT_TERMINAL = `report=$1 out=$2; shift 2; trap : INT
 if [ "$out" ]; then "$@" >"$out"; else "$@"; fi; status=$?
 stty -a >"$report"; exit "$status"`;
+const REPORTING = ['stty', '-a'];
 
-async function withTerminal(command: Command, options: PrepOptions): Promise<Raw> {
+function atOwnTerminal(folder: string, command: Command, { redirect }: PrepOptions): Command {
+  const [report, out] = [join(folder, 'stty'), redirect === true ? join(folder, 'stdout') : ''];
+  return ['/bin/sh', '-c', AT_TERMINAL, 'sh', report, out, ...command];
+}
+
+async function withTerminal(folder: string, around: Command, options: PrepOptions): Promise<Raw> {
   const { laptop, env, cwd = laptop.home, answers = [], redirect = false, timeout } = options;
-  const folder = mkdtempSync(join(tmpdir(), 'prep-terminal-'));
-  const [report, out] = [join(folder, 'stty'), redirect ? join(folder, 'stdout') : ''];
   try {
-    const { done } = atTerminal(['/bin/sh', '-c', AT_TERMINAL, 'sh', report, out, ...command], {
+    const { done } = atTerminal(around, {
       env: laptop.env(env),
       cwd,
       answers,
       ...(timeout !== undefined && { timeout }),
     });
     const { cursorVisible, ...run } = await done;
-    const modes = readFileSync(report, 'utf8');
+    const modes = readFileSync(join(folder, 'stty'), 'utf8');
     const on = (mode: string): boolean => new RegExp(`\\s${mode}\\b`).test(modes);
     const terminal = { echo: on('echo'), lines: on('icanon'), cursor: cursorVisible };
-    return { ...run, stdout: redirect ? readFileSync(out, 'utf8') : '', stderr: '', terminal };
+    const stdout = redirect ? readFileSync(join(folder, 'stdout'), 'utf8') : '';
+    return { ...run, stdout, stderr: '', terminal };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

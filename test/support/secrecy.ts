@@ -29,34 +29,45 @@ export function assertNoSecret(secret: string, { printed = {}, folders = [] }: T
   if (leaks.length > 0) throw new Error(`the password stands in ${leaks.join(', ')}`);
 }
 
-/** Looks at the command lines of all processes, as `ps` shows them, for as long as it runs. */
+/**
+ * Looks at the command lines of all processes, as `ps` shows them, and at their environments, for as long as it runs.
+ * `given` are the command lines whose environment may hold a secret, since it was given to them there; what such a
+ * process starts has its command line, too, until it has become another program.
+ */
 export class ProcessWatch {
   readonly #needles: readonly Buffer[];
+  readonly #given: ReadonlySet<string>;
   readonly #timer: NodeJS.Timeout;
   readonly #old: ReadonlySet<string>;
   #leak = '';
 
-  constructor(secrets: readonly string[]) {
+  constructor(secrets: readonly string[], given: readonly (readonly string[])[] = []) {
     this.#needles = secrets.flatMap(forms);
+    this.#given = new Set(given.map((words) => words.map((word) => `${word}\0`).join('')));
     this.#old = new Set(pids());
     this.#timer = setInterval(() => this.#look(), 20);
   }
 
-  /** Ends the watch. @throws Error where a command line held a secret */
+  /** Ends the watch. @throws Error where a command line or an environment held a secret */
   stop(): void {
     clearInterval(this.#timer);
-    if (this.#leak !== '')
-      throw new Error(`the password stood on the command line of ${this.#leak}`);
+    if (this.#leak !== '') throw new Error(`the password stood ${this.#leak}`);
   }
 
   #look(): void {
     for (const pid of pids()) {
       if (this.#old.has(pid)) continue;
-      const words = commandLine(pid);
-      if (this.#needles.some((needle) => words.includes(needle))) {
-        this.#leak = words.toString().split('\0')[0]!;
-      }
+      const words = read(pid, 'cmdline');
+      const program = words.toString().split('\0')[0]!;
+      if (this.#holds(words)) this.#leak = `on the command line of ${program}`;
+      // The environment after the command line: a process that became another program meanwhile has a new one of both.
+      if (words.length === 0 || this.#given.has(words.toString())) continue;
+      if (this.#holds(read(pid, 'environ'))) this.#leak = `in the environment of ${program}`;
     }
+  }
+
+  #holds(bytes: Buffer): boolean {
+    return this.#needles.some((needle) => bytes.includes(needle));
   }
 }
 
@@ -66,9 +77,9 @@ function pids(): string[] {
     : [];
 }
 
-function commandLine(pid: string): Buffer {
+function read(pid: string, what: 'cmdline' | 'environ'): Buffer {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`);
+    return readFileSync(`/proc/${pid}/${what}`);
   } catch {
     return Buffer.alloc(0);
   }
