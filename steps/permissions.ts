@@ -29,15 +29,16 @@ export const permissions: Step = {
     const keys = facts.keysFile.startsWith('/') ? [] : [realPath(facts, facts.keysFile)];
     const wrong = [
       ...tightened(facts, HOME, 'directory', (mode) => mode & ~(ownGroup ? 0o002 : 0o022)),
-      ...tightened(facts, realPath(facts, SSH_DIR), 'directory', (mode) =>
-        (mode & 0o077) === 0 ? mode : 0o700,
-      ),
+      ...tightened(facts, realPath(facts, SSH_DIR), 'directory', exactly(0o700)),
       ...foldersAbove(facts).flatMap((path) =>
         tightened(facts, path, 'directory', (mode) => mode & ~0o022),
       ),
-      ...[...new Set([...keys, ...facts.privateKeys])].flatMap((path) =>
-        tightened(facts, path, 'file', (mode) => ((mode & 0o077) === 0 ? mode : 0o600)),
-      ),
+      ...keys.flatMap((path) => tightened(facts, path, 'file', exactly(0o600))),
+      ...facts.privateKeys
+        .filter((path) => !keys.includes(path))
+        .flatMap((path) =>
+          tightened(facts, path, 'file', (mode) => ((mode & 0o077) === 0 ? mode : 0o600)),
+        ),
     ];
     const owners = wrong.flatMap(({ path }) => foreign(facts, path) ?? []);
     const changes = wrong.filter(({ path }) => foreign(facts, path) === undefined);
@@ -60,6 +61,11 @@ function foldersAbove(facts: Facts): readonly RemotePath[] {
   return folders;
 }
 
+/** These permissions, whatever bits above them are set. */
+function exactly(wanted: number): (mode: number) => number {
+  return (mode) => ((mode & 0o777) === wanted ? mode : wanted);
+}
+
 type EntryChange = Change & { readonly what: 'entry' };
 
 function tightened(
@@ -75,6 +81,7 @@ function tightened(
   const after: Entry = { ...before, mode };
   const name = path === HOME ? 'the home directory' : printablePath(path);
   const others = before.mode & 0o022 ? 'write' : 'read';
-  const reason = `others may ${others} ${name} (${octal(before.mode)})`;
+  const who = before.mode & 0o077 ? `others may ${others}` : 'you may not do all with';
+  const reason = `${who} ${name} (${octal(before.mode)})`;
   return [{ what: 'entry', path, before, after, reason }];
 }

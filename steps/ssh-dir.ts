@@ -27,8 +27,9 @@ export const sshDir: Step = {
       return { kind: 'blocked', because: notADirectory('~/.ssh', before) };
     const owner = foreign(facts, path);
     if (owner !== undefined) return { kind: 'blocked', because: owner };
-    if ((before.mode & 0o077) === 0) return { kind: 'settled', because: 'there already' };
-    const reason = `others may enter it (${octal(before.mode)})`;
+    if ((before.mode & 0o777) === 0o700) return { kind: 'settled', because: 'there already' };
+    const others = (before.mode & 0o077) !== 0;
+    const reason = `${others ? 'others may enter it' : 'you may not do all in it'} (${octal(before.mode)})`;
     return { kind: 'changes', changes: [{ what: 'entry', path, before, after, reason }] };
   },
 };

@@ -1,6 +1,6 @@
 import { structuredPatch, type StructuredPatchHunk } from 'diff';
 import { counted, grouped } from './count.ts';
-import { sameContent, type Entry } from './facts.ts';
+import { INLINE_LIMIT, sameContent, type Entry } from './facts.ts';
 import { printableBytes, printablePath } from './printable.ts';
 import type { RemotePath } from './remote-path.ts';
 
@@ -56,7 +56,7 @@ function side(path: RemotePath, entry: Entry): Side {
 
 function notShown({ content, text }: Side): string | undefined {
   if (content === undefined) return undefined;
-  if (text === undefined) return 'large';
+  if (text === undefined) return content.size > INLINE_LIMIT ? 'large' : 'not read back';
   return text.includes('\0') ? 'binary' : undefined;
 }
 

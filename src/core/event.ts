@@ -31,6 +31,8 @@ export interface Report {
   readonly verified: boolean | 'not tried';
   /** What the account lets in, once that is known. */
   readonly access?: 'shell' | 'sftp';
+  /** The port that was asked for beside the destination (`-p`). */
+  readonly port?: number;
   /** The run's folder, where what was replaced is kept. */
   readonly run?: RemotePath;
   readonly problem?: Problem;

@@ -22,14 +22,22 @@ import { insteadOf, refused } from './fallback.ts';
 import type { Reached } from './reach.ts';
 import type { World } from './world.ts';
 
-/** Asks what must be asked before a plan may be applied, and gives the plan that the answers leave. */
-export async function confirmed(world: World, plan: Plan, reached: Reached): Promise<Plan> {
+/**
+ * Asks what must be asked before a plan may be applied, and gives the plan that the answers leave. Without the password
+ * that chsh wants, the rest of it is done; but a `whole` one, which could not be taken up again later, is not begun.
+ */
+export async function confirmed(
+  world: World,
+  plan: Plan,
+  reached: Reached,
+  extent: 'whole' | 'parts' = 'parts',
+): Promise<Plan> {
   const replacing = changesOf(plan).filter(replaces);
   const asks = plan.steps.some(({ verdict }) => verdict.kind === 'changes' && verdict.asks);
   const next = replacing.length > 0 || asks ? 'ask' : 'apply';
   world.observe({ type: 'plan', destination: plan.destination, plan, next });
   const agreed = await agreedTo(world, plan, replacing, reached.settings.label);
-  return withPassword(await agreedSteps(world, agreed), reached);
+  return withPassword(await agreedSteps(world, agreed), reached, extent);
 }
 
 /** Asks about the steps that must be agreed to one by one. */
@@ -65,7 +73,11 @@ async function agreedTo(
 }
 
 /** chsh will want the account's password; where nobody typed it yet, it is asked for now. */
-async function withPassword(plan: Plan, { password, settings }: Reached): Promise<Plan> {
+async function withPassword(
+  plan: Plan,
+  { password, settings }: Reached,
+  extent: 'whole' | 'parts',
+): Promise<Plan> {
   const change = changesOf(plan).find(asksPassword);
   if (change === undefined || password.known !== undefined) return plan;
   try {
@@ -73,7 +85,8 @@ async function withPassword(plan: Plan, { password, settings }: Reached): Promis
     return plan;
   } catch (error) {
     const problem = problemOf(error);
-    if (problem.code !== 'needs-an-answer' && problem.code !== 'wrong-password') throw error;
+    const hasNone = problem.code === 'needs-an-answer' || problem.code === 'wrong-password';
+    if (!hasNone || extent === 'whole') throw error;
     if (change.otherwise !== undefined) return withInstead(plan, change, change.otherwise);
     const because =
       'chsh asks for the password of the account; give it with --password-file or PREP_PASSWORD';

@@ -56,7 +56,9 @@ export async function beginPreparing(
       await preparation.writePair();
       const attempt = proof instanceof LoginKey ? keyTrial(world, reached, proof) : proof;
       const done = await carryOut(world, agreed, reached, readings);
-      return proven(world, agreed, reached, done, attempt);
+      const report = await proven(world, agreed, reached, done, attempt);
+      const { port } = world.wishes;
+      return { ...report, ...(port !== undefined && { port }) };
     };
   });
 }
@@ -152,7 +154,8 @@ function changedShell(outcomes: readonly Outcome[]): LoginShellChange | undefine
 /** A directory service may still hand out the old login shell from its cache. */
 function otherShell({ outcomes }: CarriedOut, loginShell: string | undefined): Problem | undefined {
   const changed = changedShell(outcomes);
-  if (changed === undefined || changed.after === loginShell) return undefined;
+  const unseen = loginShell === undefined;
+  if (changed === undefined || unseen || changed.after === loginShell) return undefined;
   return { code: 'not-as-predicted', paths: ['the login shell of the trial login'] };
 }
 

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { Destination } from '../core/destination.ts';
 import type { Facts, Reading } from '../core/facts.ts';
 import { printable } from '../core/printable.ts';
-import { explain, problemOf } from '../core/problem.ts';
+import { explain, problemOf, type Problem } from '../core/problem.ts';
 import { pastExpiry } from '../ssh/expired-password.ts';
 import type { Account } from '../remote/account.ts';
 import type { Holder } from '../remote/lock.ts';
@@ -57,15 +57,23 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
   const newPassword = new NewPassword(settings.label, world.prompter, world.newPassword);
   const secrets = { password, ...(mayChange && { newPassword }) };
   const ways = new Ways(world, reaching, settings, judge, secrets);
-  const logIn = (): Promise<Session> => ways.logIn(opening.command);
+  let login: Session['login'] = 'none';
+  const logIn = async (): Promise<Session> => {
+    const session = await ways.logIn(opening.command);
+    login = session.login;
+    return session;
+  };
   const waiting = ({ since }: Holder): void => {
     const text = `another run of prep has been at work there since ${printable(since)}; waiting for it to end`;
     world.observe({ type: 'notice', destination, text });
   };
   const open = (session: Session) => openAccount(session, probe, opening, waiting);
   try {
-    const renewal = { ...secrets, logIn };
-    const { session, result } = await pastExpiry(master ?? (await logIn()), open, renewal);
+    const opened = async (by: Session) => pastExpiry(by, open, { ...secrets, logIn });
+    const { session, result } = await opened(master ?? (await logIn())).catch(async (error) => {
+      if (login !== 'key' || !mayBeForced(problemOf(error)) || !ways.giveUpKeys()) throw error;
+      return opened(await logIn());
+    });
     const remember = async (): Promise<void> => {
       await ways.way.remember();
       await rememberHostKey(world, destination, judge);
@@ -75,6 +83,11 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
     ways.way.close();
     throw error;
   }
+}
+
+/** Whether another command than prep's may have run, as authorized_keys has it for the key; nologin(8) says who it is. */
+function mayBeForced(problem: Problem): boolean {
+  return problem.code === 'no-shell' && !/account is .*not available/i.test(problem.said);
 }
 
 /** A control master that is alive already: then nobody logs in again. One named with -S must be alive. */

@@ -50,7 +50,7 @@ export async function beginUndo(
     if (world.wishes.dryRun) return planned(world, plan);
     await reached.remember();
     if (changesOf(plan).length === 0) return planned(world, plan);
-    const agreed = await confirmed(world, plan, reached);
+    const agreed = await confirmed(world, plan, reached, 'whole');
     return async () => {
       const done = await carryOut(world, agreed, { ...reached, facts }, readings);
       return reportOf(agreed, done, 'not tried');
@@ -278,7 +278,9 @@ function othersIn(now: Facts, found: Facts, path: RemotePath): boolean {
   const names = entry.kind === 'directory' ? (entry.names ?? []) : [];
   const gone = new Set<string>();
   for (const [other, { kind }] of now.entries) {
-    if (kind === 'absent' && parentOf(other) === path) gone.add(other.slice(path.length + 1));
+    if (kind !== 'absent' || parentOf(other) !== path) continue;
+    // ls(1) lists a name with a line feed as several.
+    for (const piece of other.slice(path.length + 1).split('\n')) gone.add(piece);
   }
   return names.some((name) => !gone.has(name));
 }

@@ -1,4 +1,4 @@
-import { keyFingerprint } from '../core/authorized-key.ts';
+import { addKeys, keyFingerprint, optionNames } from '../core/authorized-key.ts';
 import { entryAt, realPath, type Facts } from '../core/facts.ts';
 import { printable, printablePath } from '../core/printable.ts';
 import { PrepError, problemOf, type Problem } from '../core/problem.ts';
@@ -17,7 +17,7 @@ import type { World } from './world.ts';
 
 /** What a trial login showed. */
 export interface Proof {
-  /** None where the account lets in SFTP alone. */
+  /** None where the account lets in SFTP alone, or the key runs a command of its own there. */
   readonly loginShell?: string;
   /** Whether the server wanted the password besides the key. */
   readonly withPassword: boolean;
@@ -47,7 +47,7 @@ const PATIENCE = 30_000;
 export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial {
   if (reached.openssh !== undefined) return trialOf(reached.openssh, reached, key);
   const { settings, judge, way, facts } = reached;
-  const overShell = facts.account.access === 'shell';
+  const how = seenOf(facts, key);
   let open = (): void => undefined;
   const loginWhen = new Promise<void>((resolve) => (open = resolve));
   const giveUp = new AbortController();
@@ -55,7 +55,7 @@ export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial
   const dial = (): Promise<Session> =>
     connect(settings, access, judge, {
       route: way.route,
-      ...(overShell && { first: COMMAND }),
+      ...(how === 'shell' && { first: COMMAND }),
       loginWhen,
       signal: giveUp.signal,
     });
@@ -66,13 +66,13 @@ export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial
     go: async () => {
       open();
       // A server has no patience with those who do not log in (LoginGraceTime), and changes may take long.
-      if (lost) return proofOf(dial(), overShell);
+      if (lost) return proofOf(dial(), how);
       try {
-        return await proofOf(session, overShell);
+        return await proofOf(session, how);
       } catch (error) {
         // It may have been started again in the meantime.
         if (!isBroken(error)) throw error;
-        return proofOf(dial(), overShell);
+        return proofOf(dial(), how);
       }
     },
     cancel: () => giveUp.abort(),
@@ -98,12 +98,28 @@ function trialAccess(
   };
 }
 
-async function proofOf(entering: Promise<Session>, overShell: boolean): Promise<Proof> {
+async function proofOf(entering: Promise<Session>, how: Seen): Promise<Proof> {
   const session = await entering.catch(asFarAsItGoes);
   const withPassword = session.login !== 'key';
-  if (overShell) return { loginShell: await shellOf(session), withPassword };
-  await transfers(session);
+  if (how === 'shell') return { loginShell: await shellOf(session), withPassword };
+  if (how === 'sftp') await transfers(session);
+  else session.close();
   return { withPassword };
+}
+
+/** What there is to see once the key has let in. */
+type Seen = 'shell' | 'sftp' | 'nothing';
+
+function seenOf(facts: Facts, key: LoginKey): Seen {
+  return isForced(facts, key) ? 'nothing' : facts.account.access;
+}
+
+/** Whether authorized_keys lets the key run one command alone; it then runs that, whatever is asked for. */
+function isForced(facts: Facts, { key }: LoginKey): boolean {
+  const entry = entryAt(facts, realPath(facts, facts.keysFile));
+  const bytes = entry.kind === 'file' ? entry.content.bytes : undefined;
+  const { present } = addKeys(bytes ?? new Uint8Array(), [key]);
+  return present.some(({ options }) => optionNames(options).includes('command='));
 }
 
 /** An account for file transfer alone has let the key in when SFTP answers. */
@@ -139,9 +155,9 @@ function asFarAsItGoes(error: unknown): never {
 }
 
 /** The same through OpenSSH, which cannot be made to wait between dialling and logging in. */
-function trialOf(openssh: OpenSshWay, { judge }: Reached, key: LoginKey): Trial {
+function trialOf(openssh: OpenSshWay, { judge, facts }: Reached, key: LoginKey): Trial {
   return {
-    go: () => proofOf(openssh.open(judge, { keys: [key], keyAlone: true }), true),
+    go: () => proofOf(openssh.open(judge, { keys: [key], keyAlone: true }), seenOf(facts, key)),
     cancel: () => undefined,
   };
 }

@@ -29,6 +29,7 @@ export class Ways {
   readonly #secrets: Secrets;
   #speaker: 'ssh2' | 'openssh' | undefined;
   #access: Access | undefined;
+  #withoutKeys = false;
   #openssh: OpenSshWay | undefined;
   /** The hosts on the way. */
   way: Way;
@@ -51,6 +52,17 @@ export class Ways {
   /** The way that was taken. */
   get taken(): { readonly way: Way; readonly openssh?: OpenSshWay } {
     return { way: this.way, ...(this.#openssh !== undefined && { openssh: this.#openssh }) };
+  }
+
+  /** The key lets in to something else than a shell; from now on no key is used. False where there is nothing else to use. */
+  giveUpKeys(): boolean {
+    const { password } = this.#secrets;
+    if (this.#speaker !== 'ssh2' || this.#withoutKeys) return false;
+    if (!this.#world.attended && password.known === undefined) return false;
+    this.#withoutKeys = true;
+    this.#access = undefined;
+    this.#note('the key runs a command of its own there (command= in authorized_keys)');
+    return true;
   }
 
   /** Logs in anew; `first` is the command that will surely be run first. @throws PrepError */
@@ -119,6 +131,7 @@ export class Ways {
   async #withSsh2(first: string | undefined): Promise<Session> {
     const { keys } = this.#reaching;
     this.#access ??= await accessFor(this.#world, this.#settings, keys, this.#secrets);
+    if (this.#withoutKeys) this.#access = { ...this.#access, keys: [] };
     return connect(this.#settings, this.#access, this.#judge, {
       ...(first !== undefined && { first }),
       banner: this.#banner,

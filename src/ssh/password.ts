@@ -74,7 +74,9 @@ export class Password {
   async #find(question: string): Promise<Secret> {
     if (this.#given !== undefined && this.#refused === 0) return (this.#current = this.#given);
     while (this.#given === undefined && this.#refused < this.#tries) {
-      const answer = await this.#prompter.password(question, this.#withdrawal.signal);
+      // As ssh(1) has it.
+      const again = this.#refused === 0 ? '' : 'Permission denied, please try again.\n';
+      const answer = await this.#prompter.password(again + question, this.#withdrawal.signal);
       if (!answer.empty) return (this.#current = answer);
       this.#refused++;
     }

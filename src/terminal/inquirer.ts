@@ -34,7 +34,7 @@ export class InquirerPrompter implements Prompter {
   }
 
   password(message: string, signal?: AbortSignal): Promise<Secret> {
-    return this.#inTurn(() => this.#secret(message, HIDDEN, signal));
+    return this.#inTurn(() => this.#secret(this.#lastLineOf(message), HIDDEN, signal));
   }
 
   newPassword(message: string, options: { readonly mayBeEmpty?: boolean } = {}): Promise<Secret> {
@@ -70,11 +70,16 @@ export class InquirerPrompter implements Prompter {
   answer(message: string, echo: boolean, signal?: AbortSignal): Promise<Secret> {
     return this.#inTurn(() => {
       signal?.throwIfAborted();
-      const lines = printableLines(message.trimEnd()).split('\n');
-      const question = lines.pop() ?? '';
-      for (const line of lines) this.#say(line);
-      return this.#secret(question, echo ? { type: 'input' } : HIDDEN, signal);
+      return this.#secret(this.#lastLineOf(message), echo ? { type: 'input' } : HIDDEN, signal);
     });
+  }
+
+  /** The question itself, once the words before it were said. */
+  #lastLineOf(message: string): string {
+    const lines = printableLines(message.trimEnd()).split('\n');
+    const question = lines.pop() ?? '';
+    for (const line of lines) this.#say(line);
+    return question;
   }
 
   choose<T>({ message, choices }: Choice<T>): Promise<T> {

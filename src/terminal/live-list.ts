@@ -13,7 +13,8 @@ export interface LiveList {
 /** Draws the steps of one account until all have ended. */
 export function listSteps(progress: Progress, screen: Screen): LiveList {
   const list = new Listr(progress.steps.map(stepTask), {
-    concurrent: false,
+    // Any of them may be where the work is: what is large is sent before the first is changed.
+    concurrent: true,
     exitOnError: false,
     registerSignalListeners: false,
     renderer: 'silent',
@@ -38,23 +39,30 @@ function stepTask(step: StepProgress): ListrTask {
 type Task = ListrTaskObject<any, any, any>;
 
 function linesOf(tasks: readonly Task[], { turn, fitted }: Frame, screen: Screen): string[] {
+  const isOpen = (task: Task): boolean => task.isStarted() && !task.isCompleted();
+  const current = tasks.find((task) => isOpen(task) && task.output) ?? tasks.find(isOpen);
   return tasks.flatMap((task) => {
-    const line = signed(task, fitted(`  ${wordsOf(task)}`), turn, screen);
-    return [line, ...(task.isStarted() && task.output ? [fitted(`    ${task.output}`)] : [])];
+    const line = signed(
+      stateOf(task, turn, task === current),
+      fitted(`  ${wordsOf(task)}`),
+      screen,
+    );
+    return [line, ...(isOpen(task) && task.output ? [fitted(`    ${task.output}`)] : [])];
   });
 }
 
+type State = readonly [style: Parameters<typeof styleText>[0], sign: string];
+
 /** Puts the sign of a task's state in its line. */
-function signed(task: Task, line: string, turn: number, screen: Screen): string {
-  const [style, sign] = stateOf(task, turn);
+function signed([style, sign]: State, line: string, screen: Screen): string {
   return styleText(style, sign, { stream: screen }) + line.slice(1);
 }
 
-function stateOf(task: Task, turn: number): [Parameters<typeof styleText>[0], string] {
+function stateOf(task: Task, turn: number, isCurrent: boolean): State {
   if (task.isSkipped()) return ['yellow', figures.arrowDown];
   if (task.hasFailed()) return ['red', figures.cross];
   if (task.isCompleted()) return ['green', figures.tick];
-  if (task.isStarted()) return ['yellow', spinner(turn)];
+  if (isCurrent) return ['yellow', spinner(turn)];
   return ['dim', figures.squareSmallFilled];
 }
 

@@ -221,19 +221,18 @@ function styleOfDiff(line: string): Style | undefined {
 
 /** How it ended, in one line; nothing where a problem has said it all. */
 function closingLine(report: Report, made: number): string | undefined {
-  const { destination, status, steps, verified, access } = report;
+  const { destination, status, steps, verified } = report;
   const account = label(destination);
   const planned = steps.reduce((sum, step) => sum + step.changes.length, 0);
   const trouble = [stepsThatAre('failed', report), stepsThatAre('blocked', report)].filter(Boolean);
   if (status === 'unchanged' && trouble.length === 0) {
-    return `${account}: nothing to do; everything is as wanted`;
+    return `${account}: nothing to do${steps.length === 0 ? '' : '; everything is as wanted'}`;
   }
   if (status === 'planned') {
     return [`${account}: ${counted(planned, 'change')} planned, none made`, ...trouble].join('; ');
   }
   if (steps.length === 0) return undefined;
-  const login =
-    verified === true && made > 0 ? [`log in with: ${loginCommand(destination, access)}`] : [];
+  const login = verified === true && made > 0 ? [`log in with: ${loginCommand(report)}`] : [];
   const done = made === 0 ? 'nothing changed' : `${counted(made, 'change')} made`;
   const ready = status === 'changed' && verified === true ? ' is ready' : '';
   return `${account}${ready}: ${[done, ...trouble, ...login].join('; ')}`;

@@ -3,7 +3,6 @@ import type { LocalEdit, Report } from '../core/event.ts';
 import { sameContent, type Entry } from '../core/facts.ts';
 import { commandText, type Change, type EntryChange, type LoginShellChange } from '../core/plan.ts';
 import { printable, printablePath } from '../core/printable.ts';
-import type { Destination } from '../core/destination.ts';
 
 /** What kind of change it is, as the JSON lines say it. */
 export type Action = 'create' | 'replace' | 'mode' | 'link' | 'remove' | 'run';
@@ -44,10 +43,9 @@ export function subject(change: Change): string {
 }
 
 /** How to log in there by hand: `ssh -p 2222 alice@web1`, or `sftp -P 2222 alice@web1`. */
-export function loginCommand(
-  { user, host, port }: Destination,
-  access: 'shell' | 'sftp' = 'shell',
-): string {
+export function loginCommand({ destination, access = 'shell', ...asked }: Report): string {
+  const { user, host } = destination;
+  const port = asked.port ?? destination.port;
   const [program, flag] = access === 'shell' ? ['ssh', '-p'] : ['sftp', '-P'];
   const option = port === undefined ? '' : `${flag} ${port} `;
   return `${program} ${option}${user === undefined ? '' : `${user}@`}${host}`;

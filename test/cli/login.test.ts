@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
-import { accountOf, useSshd, type Stage } from '../support/stage.ts';
+import { accountOf, statusesOf, useSshd, type Stage } from '../support/stage.ts';
 
 const QUICK = ['--only', 'ssh-dir,authorized-keys'];
 
@@ -41,6 +41,20 @@ describeSshd('a login that the server makes hard', () => {
         'publickey',
       ]);
       expect(visit.authorizedKeys).toBe(visit.keyLine + visit.laptop.read('.ssh/id_rsa.pub')!);
+    });
+  });
+
+  describe('a key that is there for one command alone (command=)', () => {
+    test('is left as it is, and the password is the way in', async () => {
+      const visit = inAnyShell.visit();
+      visit.authorize(`command="echo hi" ${visit.keyLine}`);
+      const run = await visit.prep(['--json', '--skip', 'login-shell'], { password: true });
+      expect(run.status, run.stderr).toBe(0);
+      expect(statusesOf(run)).toMatchObject({
+        'authorized-keys': 'unchanged',
+        dotfiles: 'changed',
+      });
+      expect(visit.authorizedKeys).toBe(`command="echo hi" ${visit.keyLine}`);
     });
   });
 

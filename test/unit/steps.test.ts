@@ -195,9 +195,12 @@ table(permissions, [
     settled: /as sshd wants/,
   },
   {
-    name: 'stricter than needed',
+    name: 'stricter than the owner can use',
     facts: { entries: { '.ssh': directory(0o500), '.ssh/authorized_keys': file(0o400, '') } },
-    settled: /as sshd wants/,
+    changes: [
+      ['.ssh', directory(0o700)],
+      ['.ssh/authorized_keys', file(0o600, '')],
+    ],
   },
   {
     name: 'home open to all',
