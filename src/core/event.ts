@@ -97,6 +97,8 @@ export type Event =
       readonly loginShell?: string;
       /** Whether the server wanted the password besides the key, which it was given. */
       readonly withPassword?: boolean;
+      /** Whether it is one command alone that the key is for. */
+      readonly forced?: boolean;
     }
   /** What an edit of a file on this machine will be; `destination` is the account it is about, if it is about one. */
   | {

@@ -1,5 +1,5 @@
 import type { Destination } from '../core/destination.ts';
-import type { Outcome, Report } from '../core/event.ts';
+import type { Outcome, Report, StepReport } from '../core/event.ts';
 import {
   changesOf,
   invert,
@@ -138,9 +138,19 @@ async function proven(
       return reportOf(plan, done, 'not tried');
     }
     const trouble = await explainRefusal(error, reached, done, attempt.key);
-    await putShellBack(world, reached, done);
-    return reportOf(plan, done, false, trouble);
+    const back = await putShellBack(world, reached, done);
+    const report = reportOf(plan, done, false, trouble);
+    return back === undefined ? report : { ...report, steps: report.steps.map(saying(back)) };
   }
+}
+
+/** A step as it came to be, where its change was taken back. */
+function saying(back: LoginShellChange): (step: StepReport) => StepReport {
+  const reason = `put back to ${back.after}: ${back.reason}`;
+  return (step) =>
+    step.changes.some(({ what }) => what === 'login-shell')
+      ? { ...step, status: 'failed', reason }
+      : step;
 }
 
 /** The change of the login shell, where it was made. */
@@ -172,13 +182,14 @@ async function explainRefusal(
   }
 }
 
+/** Gives the change that puts the login shell back, where it was made. */
 async function putShellBack(
   world: World,
   { account, password }: Reached,
   done: CarriedOut,
-): Promise<void> {
+): Promise<LoginShellChange | undefined> {
   const changed = changedShell(done.outcomes);
-  if (changed === undefined) return;
+  if (changed === undefined) return undefined;
   const back = invert(changed, 'the trial login failed');
   const { outcomes } = await account.apply([back], {
     run: done.run,
@@ -186,9 +197,10 @@ async function putShellBack(
     stepOf: () => 'login-shell',
     ...(password.known !== undefined && { password: password.known }),
   });
-  const text =
-    outcomes[0]?.result === 'done'
-      ? `the login shell was put back to ${changed.before}`
-      : `the login shell could not be put back; run there: chsh -s ${changed.before}`;
+  const isBack = outcomes[0]?.result === 'done';
+  const text = isBack
+    ? `the login shell was put back to ${changed.before}`
+    : `the login shell could not be put back; run there: chsh -s ${changed.before}`;
   world.observe({ type: 'notice', destination: done.destination, text });
+  return isBack && back.what === 'login-shell' ? back : undefined;
 }

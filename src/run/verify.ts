@@ -19,6 +19,8 @@ import type { World } from './world.ts';
 export interface Proof {
   /** None where the account lets in SFTP alone, or the key runs a command of its own there. */
   readonly loginShell?: string;
+  /** Whether it is one command alone that the key is for. */
+  readonly forced?: boolean;
   /** Whether the server wanted the password besides the key. */
   readonly withPassword: boolean;
 }
@@ -104,7 +106,7 @@ async function proofOf(entering: Promise<Session>, how: Seen): Promise<Proof> {
   if (how === 'shell') return { loginShell: await shellOf(session), withPassword };
   if (how === 'sftp') await transfers(session);
   else session.close();
-  return { withPassword };
+  return { withPassword, forced: how === 'nothing' };
 }
 
 /** What there is to see once the key has let in. */

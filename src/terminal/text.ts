@@ -157,10 +157,12 @@ class Text {
     this.#line(this.#styled(style, `${printable(edit.file)}: ${printable(because)}`));
   }
 
-  #verified({ destination, loginShell, withPassword }: Event & { type: 'verified' }): void {
+  #verified(event: Event & { type: 'verified' }): void {
+    const { destination, loginShell, withPassword, forced } = event;
     if (!this.#closing) return;
     const by = withPassword === true ? 'and the password' : 'alone';
-    const where = loginShell === undefined ? 'for file transfer' : `into ${printable(loginShell)}`;
+    const narrower = forced === true ? 'for its one command' : 'for file transfer';
+    const where = loginShell === undefined ? narrower : `into ${printable(loginShell)}`;
     this.#line(`${label(destination)}: logged in with the key ${by}, ${where}`);
   }
 

@@ -82,8 +82,11 @@ describeSshd('--dotfiles DIR', () => {
     ]) {
       lay(name, `${String(name)}\n`);
     }
+    const names = readdirSync(visit.account.home);
     await arrives();
     expect(readdirSync(visit.account.home)).not.toContain('X');
+    expect(await visit.prep(['undo', '--yes'], { password: true })).toMatchObject({ status: 0 });
+    expect(readdirSync(visit.account.home).filter((name) => name !== '.local')).toEqual(names);
   });
 
   test('carries links as links, dangling ones too', async () => {

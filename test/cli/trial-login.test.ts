@@ -10,6 +10,10 @@ async function putsBack(stage: Stage, words: RegExp): Promise<void> {
   expect(run.stderr).toMatch(words);
   expect(run.stderr).not.toMatch(/^ +at /m);
   expect(accountOf(run)).toMatchObject({ status: 'failed', verified: false });
+  expect(accountOf(run).steps.find(({ name }) => name === 'login-shell')).toMatchObject({
+    status: 'failed',
+    reason: 'put back to /bin/bash: the trial login failed',
+  });
   expect(JSON.stringify(run.events)).toContain('the login shell was put back to /bin/bash');
   expect(visit.account.passwdShell()).toBe('/bin/bash');
   expect(visit.authorizedKeys).toBe(visit.keyLine);

@@ -49,6 +49,20 @@ describeSshd('prep undo', () => {
       expect(visit.account.passwdShell()).toBe('/bin/bash');
     });
 
+    test('is not begun without the password that chsh wants, which nobody can give', async () => {
+      await visit.prep(['--yes'], { password: true });
+      const after = state();
+      const run = await visit.prep(['undo', '--yes']);
+      expect(run).toMatchObject({
+        status: 1,
+        stdout: expect.not.stringContaining('made') as string,
+      });
+      expect(run.stderr).toMatch(/chsh on [^\n]*--password-file/);
+      expect(state()).toEqual(after);
+      expect(await undo('--yes')).toMatchObject({ status: 0 });
+      expect(state()).toEqual(before);
+    });
+
     test('can be previewed, and then changes nothing', async () => {
       await visit.prep(['--yes'], { password: true });
       const tree = visit.account.tree();

@@ -261,6 +261,12 @@ alice@web1 is ready: 2 changes made; log in with: ssh alice@web1
       ],
       '[::1]:2222 is ready: 1 change made; log in with: ssh -p 2222 ::1',
     ],
+    [
+      'a port of its own flag',
+      { port: 2222, verified: true, steps: [step('x', 'changed')] },
+      [{ type: 'outcome', destination: ALICE, outcome: { change: ZSHRC, result: 'done' } }],
+      'alice@web1 is ready: 1 change made; log in with: ssh -p 2222 alice@web1',
+    ],
   ])('closing line: %s', async (_, more, before, expected) => {
     expect((await text([...before, report(more)])).out).toBe(`${expected}\n`);
   });
@@ -356,7 +362,7 @@ alice@web1: 2 changes made; login-shell blocked; log in with: ssh alice@web1`.re
     expect(err()).toBe('');
     const drawn = out();
     expect(screen(drawn)).toMatch(
-      /^✖ ssh-dir: \.zshrc could not be written[^\n]*…\n↓ permissions: already so\n. dotfiles: dotfiles is as it should be\n◼ login-shell: login-shell is as it should be$/,
+      /^✖ ssh-dir: \.zshrc could not be written[^\n]*…\n↓ permissions: already so\n. dotfiles: dotfiles is as it should be\n↓ login-shell: blocked: zsh is not installed$/,
     );
     for (const event of [done(ZSHRC), applied]) view.observe(event);
     await view.finish();
@@ -401,7 +407,7 @@ alice@web1: 2 changes made; login-shell blocked; log in with: ssh alice@web1`.re
     view.observe(failed(DIRECTORY));
     await new Promise((resolve) => setTimeout(resolve, 150));
     view.interrupt();
-    expect(screen(out())).toMatch(/◼ login-shell: [^\n]*$/);
+    expect(screen(out())).toMatch(/↓ login-shell: [^\n]*$/);
     expect(err()).toMatch(/could not be written[^]*\nprep: interrupted; /);
     await view.finish();
   });
