@@ -206,11 +206,16 @@ export function words(p: Problem): Words {
         'the server has neither cksum nor awk with od or hexdump, so files there cannot be compared',
         'have one of them installed there',
       ];
-    case 'busy':
-      return [
-        `another run of prep has been at work there since ${printable(p.since)} (process ${printable(p.process)} on ${printable(p.host)})`,
-        'run prep again when it has ended, or end that process',
-      ];
+    case 'busy': {
+      const since = p.since === '' ? '' : ` since ${printable(p.since)}`;
+      const other = `another run of prep has been at work there${since}`;
+      return p.process === ''
+        ? [other, 'run prep again when it has ended']
+        : [
+            `${other} (process ${printable(p.process)} on ${printable(p.host)})`,
+            'run prep again when it has ended, or end that process',
+          ];
+    }
     case 'no-answer-from-shell':
       return [
         `the remote shell did not answer within ${p.seconds} s`,

@@ -1,8 +1,8 @@
-import type { Content, Entry } from '../core/facts.ts';
+import type { Entry } from '../core/facts.ts';
 import type { Change, CommandChange, EntryChange, LoginShellChange } from '../core/plan.ts';
-import { joinPath, type RemotePath } from '../core/remote-path.ts';
+import type { RemotePath } from '../core/remote-path.ts';
 import type { Applying } from './account.ts';
-import { journalLine, keepsCopy, keptAt, runFolder, temporaryAt } from './journal.ts';
+import { journalLine, keepsCopy, keptAt, runFolder, sentTo, temporaryAt } from './journal.ts';
 import { beginning, LEAVING } from './lock.ts';
 import { pathWord, quote, SUMS } from './shell-text.ts';
 import { DEFAULT_KEYS_FILE } from './sshd-config.ts';
@@ -189,11 +189,6 @@ function bytesInto({ content }: File, beside: string, number: number, run: strin
 /** Whether bytes can travel in a script: shell words hold everything but NUL. */
 export function inline(bytes: Uint8Array): boolean {
   return !bytes.includes(0);
-}
-
-/** Where a content that does not travel in the script is sent beforehand: a name that tells what it will be. */
-export function sentTo(run: string, number: number, { checksum, size }: Content): RemotePath {
-  return joinPath(runFolder(run), `sent-${number}-${checksum}-${size}`);
 }
 
 /** Whole seconds since 1970 as touch -t wants them, in UTC. */

@@ -37,6 +37,21 @@ export function journalOf(run: string): RemotePath {
   return joinPath(runFolder(run), 'journal');
 }
 
+/** The link that says whose a run's folder is, for as long as the run is at work; see lock.ts. */
+export function ownerOf(run: string): RemotePath {
+  return joinPath(runFolder(run), 'owner');
+}
+
+/** Where a run writes down the folders that it has temporary files in; see lock.ts. */
+export function besideOf(run: string): RemotePath {
+  return joinPath(runFolder(run), 'beside');
+}
+
+/** Where a content that does not travel in a script is sent beforehand: a name that tells what it will be. */
+export function sentTo(run: string, number: number, { checksum, size }: Content): RemotePath {
+  return joinPath(runFolder(run), `sent-${number}-${checksum}-${size}`);
+}
+
 /** Where a run keeps the content that its change `number` replaces. */
 export function keptAt(run: string, number: number): RemotePath {
   return joinPath(runFolder(run), String(number));

@@ -5,30 +5,47 @@ import { LOCK, RUNS } from './probe.ts';
 import { escapedForAnyShell } from './shell-text.ts';
 
 /** How often a run looks whether another has ended, once a second. */
-const ROUNDS = 40;
+export const ROUNDS = 40;
+
+/** What a run says of itself in its links, in words that hold no blank; `-` is what it cannot tell. */
+export interface Identity {
+  /** The number of the process on the server that does its work. */
+  readonly process: string;
+  /** When that began, in clock ticks since boot. */
+  readonly birth: string;
+  /** Its process namespace. */
+  readonly namespace: string;
+  readonly boot: string;
+  /** `HOST/MACHINE-ID`. */
+  readonly machine: string;
+  /** By the server's clock: `20260102T030405Z`. */
+  readonly time: string;
+  /** The run's name, of one over SFTP: see `SftpLock`. */
+  readonly run?: string;
+}
 
 /** Who has the lock, as its link says. */
 export interface Holder {
-  /** The number of the remote shell's process. */
+  /** The number of the process at work there; empty where that is not known. */
   readonly process: string;
   readonly host: string;
-  /** By the server's clock: `2026-01-02 03:04:05 UTC`. */
+  /** By the server's clock: `2026-01-02 03:04:05 UTC`; empty where that is not known. */
   readonly since: string;
 }
 
 /**
  * `I` names this shell: process number, its birth (clock ticks since boot), its process namespace, the boot, the
  * machine, and the time. `gone ID FILE` says whether whoever left a link is surely no more. On this machine that is
- * known: another boot is over, and a process number that has another birth by now was given away again. Of another
- * machine (a home directory on several), and of births that cannot be told, only the age of FILE speaks, by the
- * server's own clock.
+ * known: another boot is over, a process number that has another birth by now was given away again, and a zombie only
+ * waits for its parent (a container's first process may never ask). Of another machine (a home directory on several), and of births that cannot be told, only the age of FILE speaks, by the
+ * server's own clock. A run over SFTP has a seventh word, its name.
  */
 export const IDENTITY = `
-target() { readlink "$1" 2>/dev/null || { l=$(ls -ld "$1" 2>/dev/null) && printf '%s\\n' "\${l#* -> }"; }; }
-born() { l=; { IFS= read -r l <"/proc/$1/stat"; } 2>/dev/null; [ -n "$l" ] || { kill -0 "$1" 2>/dev/null && echo -; return; }; set -f; set -- \${l##*')' }; set +f; echo "\${20}"; }
+target() { if [ -f "$1" ] && [ ! -L "$1" ]; then cat "$1"; return; fi; readlink "$1" 2>/dev/null || { l=$(ls -ld "$1" 2>/dev/null) && printf '%s\\n' "\${l#* -> }"; }; }
+born() { l=; { IFS= read -r l <"/proc/$1/stat"; } 2>/dev/null; [ -n "$l" ] || { kill -0 "$1" 2>/dev/null && echo -; return; }; set -f; set -- \${l##*')' }; set +f; case $1 in Z) ;; *) echo "\${20}";; esac; }
 old() { o=$(find "$1" -prune -mmin +60 2>/dev/null) || o=$(find "$1" -prune -mtime +0 2>/dev/null); [ -n "$o" ]; }
-gone() { f=$2; set -f; set -- $1; set +f; [ $# = 6 ] || return
-if [ "$5" = "$H5" ]; then [ "$4" = "$H4" ] || return 0; [ "$3" != "$H3" ] || { if [ "$2" != "$(born "$1")" ]; then return 0; elif [ "$2" != - ]; then return 1; fi; }; fi; old "$f"; }
+gone() { f=$2; set -f; set -- $1; set +f; [ $# -ge 6 ] || return
+if [ "$5" = "$H5" ]; then [ "$4" = "$H4" ] || return 0; [ "$3" != "$H3" ] || case $(born "$1") in -) ;; "$2") return 1;; *) return 0;; esac; fi; old "$f"; }
 b=-; { read -r b </proc/sys/kernel/random/boot_id; } 2>/dev/null; m=; { read -r m </etc/machine-id; } 2>/dev/null
 H3=$(readlink /proc/self/ns/pid 2>/dev/null) || H3=-; H4=$b; H5=$(uname -n | tr -d ' ')/$m
 I="$$ $(born $$) $H3 $H4 $H5 $(date -u +%Y%m%dT%H%M%SZ)"
@@ -42,16 +59,18 @@ const TAKING = `
 take() { ln -s "$I" "$1" 2>/dev/null && return; w=$(target "$1"); gone "$w" "$1" || return 1; case $1 in *xxx) return 1;; esac
 take "$1x" || return 1; [ "$(target "$1")" != "$w" ] || rm -f "$1"; ln -s "$I" "$1" 2>/dev/null; s=$?; rm -f "$1x"; return $s; }
 hold() { n=0; until take ${LOCK}; do
-if [ ! -L ${LOCK} ]; then e=$(ln -s "$I" ${LOCK} 2>&1) && return; case $e in *exists*) ;; *) say refused; printf %s "$e"; return 1;; esac; fi
+if [ ! -L ${LOCK} ] && [ ! -f ${LOCK} ]; then e=$(ln -s "$I" ${LOCK} 2>&1) && return; case $e in *exists*) ;; *) say refused; printf %s "$e"; return 1;; esac; fi
 w=$(target ${LOCK}); [ $n -lt ${ROUNDS} ] || { say busy "$w"; return 1; }; n=$((n+1)); say waiting "$w"; sleep 1; done; }
 `;
 
 /**
  * Removes what runs left that did not come to their end: what was sent and not used, and temporary files beside the
- * targets. Only by whoever has the lock, and only from runs whose shell is gone.
+ * targets. Only by whoever has the lock, and only from runs whose shell is gone; one over SFTP is at work only while it
+ * has the lock itself.
  */
 const SWEEP = `
-for o in ${RUNS}/*/owner; do r=\${o%/owner}; [ -L "$o" ] && [ "$r" != "$R" ] && gone "$(target "$o")" "$o" || continue
+for o in ${RUNS}/*/owner; do r=\${o%/owner}; [ -e "$o" ] || [ -L "$o" ] && [ "$r" != "$R" ] || continue
+w=$(target "$o"); case $w in *' '*' '*' '*' '*' '*' '*) ;; *) gone "$w" "$o" || continue;; esac
 [ ! -f "$r/beside" ] || while IFS= read -r d; do d=$(printf %b. "$d"); rm -f "\${d%.}.prep-\${r##*/}-"*; done <"$r/beside"
 [ -s "$r/journal" ] || rm -f "$r/journal" "$r"/[0-9]*
 rm -f "$r"/sent-* "$r/start" "$r/said" "$r/beside" "$o"; rmdir "$r" 2>/dev/null; done`;
@@ -64,8 +83,7 @@ const FOLDER = `mkdir -p ${RUNS} && chmod 700 ${RUNS} && { [ -d "$R" ] || mkdir 
  * temporary file beside them for a moment.
  */
 export function beginning(beside: readonly RemotePath[]): string {
-  const folders = new Set(beside.map((path) => parentOf(path) ?? remotePath('.')));
-  const words = [...folders].map((folder) => `'${escapedForAnyShell(inFolder(folder))}'`);
+  const words = besideLines(beside).map((line) => `'${line}'`);
   const noted =
     words.length === 0
       ? ''
@@ -79,7 +97,7 @@ ${SWEEP}`;
 
 /** Functions that end a run: one that changed nothing leaves nothing. */
 export const LEAVING = `
-leave() { rm -f "$R"/sent-* "$R/beside" "$R/owner"; [ -s "$R/journal" ] || rm -f "$R/journal"; rmdir "$R" 2>/dev/null
+leave() { rm -f "$R"/sent-* "$R/beside" "$R/owner"; [ -s "$R/journal" ] || rm -f "$R/journal" "$R"/[0-9]*; rmdir "$R" 2>/dev/null
 [ "$(target ${LOCK})" != "$I" ] || rm -f ${LOCK}; }
 `;
 
@@ -111,15 +129,49 @@ export const waitingScript = `${IDENTITY}
 n=0; while w=$(target ${LOCK}) && [ -n "$w" ] && ! gone "$w" ${LOCK}; do
 [ $n -lt ${ROUNDS} ] || { say busy "$w"; return; }; n=$((n+1)); say waiting "$w"; sleep 1; done`;
 
+/** Reads what a link says; undefined for what is no run's. */
+export function readIdentity(text: string): Identity | undefined {
+  const words = text.trim().split(' ');
+  const [process = '', birth = '', namespace = '', boot = '', machine = '', time, run] = words;
+  if (time === undefined || words.length > 7) return undefined;
+  return { process, birth, namespace, boot, machine, time, ...(run !== undefined && { run }) };
+}
+
+/** What `readIdentity` reads. */
+export function identityText(identity: Identity): string {
+  const { process, birth, namespace, boot, machine, time, run } = identity;
+  return [process, birth, namespace, boot, machine, time, run ?? []].flat().join(' ');
+}
+
 /** Reads what stands in the lock. */
 export function readHolder(text: string): Holder {
-  const [process = '', , , , machine = '', time = ''] = text.split(' ');
-  const [, date = '', hour = ''] = /^(\d{8})T(\d{6})Z$/.exec(time.trim()) ?? [];
+  const { process = '', machine = '', time = '' } = readIdentity(text) ?? {};
+  const [, date = '', hour = ''] = /^(\d{8})T(\d{6})Z$/.exec(time) ?? [];
   const since =
     date === ''
       ? ''
       : `${date.replace(/(....)(..)(..)/, '$1-$2-$3')} ${hour.replace(/(..)(..)(..)/, '$1:$2:$3')} UTC`;
-  return { process, host: machine.replace(/\/.*$/, ''), since };
+  return { process: known(process), host: known(machine.replace(/\/.*$/, '')), since };
+}
+
+function known(word: string): string {
+  return word === '-' ? '' : word;
+}
+
+/** The folders of some paths as lines that `printf %b` makes the beginnings of paths of. */
+export function besideLines(paths: readonly RemotePath[]): readonly string[] {
+  const folders = new Set(paths.map((path) => parentOf(path) ?? remotePath('.')));
+  return [...folders].map((folder) => escapedForAnyShell(inFolder(folder)));
+}
+
+/** The beginnings of paths that such lines stand for. */
+export function readBeside(text: string): readonly string[] {
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) =>
+    line.replace(/\\0([0-7]{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    ),
+  );
 }
 
 /** A folder as the beginning of a path that no command takes for an option. */

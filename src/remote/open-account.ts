@@ -25,6 +25,6 @@ export async function openAccount(
     const sftp = await session.sftp();
     if (sftp === undefined) throw error;
     const { SftpAccount } = await import('./sftp-account.ts');
-    return SftpAccount.open(session, sftp, probe);
+    return SftpAccount.open(session, sftp, probe, { onWaiting });
   }
 }

@@ -6,32 +6,54 @@ import type { RemotePath } from '../core/remote-path.ts';
 import type { Session, Sftp } from '../ssh/session.ts';
 import type { Account, Applied, Applying } from './account.ts';
 import type { Evidence } from './evidence.ts';
-import { RUNS, type Probe } from './probe.ts';
+import type { Holder } from './lock.ts';
+import { LOCK, RUNS, type Probe } from './probe.ts';
 import { explained, makeOverSftp } from './sftp-change.ts';
-import { SftpJournal } from './sftp-journal.ts';
 import { probeOverSftp } from './sftp-probe.ts';
+import { SftpLock, type Pause } from './sftp-lock.ts';
 import { SftpRequests } from './sftp-requests.ts';
+import { SftpRun } from './sftp-run.ts';
 import { inOrder } from './side-by-side.ts';
+
+/** What to do while another run is at work. */
+export interface Waiting {
+  /** Told once, of the other run. */
+  readonly onWaiting?: ((holder: Holder) => void) | undefined;
+  readonly pause?: Pause;
+}
 
 /** An account that runs no commands: everything goes over SFTP, many requests at a time. */
 export class SftpAccount implements Account {
   readonly #session: Session;
   readonly #sftp: SftpRequests;
   readonly #user: string;
+  readonly #pause: Pause | undefined;
 
-  private constructor(session: Session, sftp: SftpRequests, user: string) {
+  private constructor(session: Session, sftp: SftpRequests, user: string, pause?: Pause) {
     this.#session = session;
     this.#sftp = sftp;
     this.#user = user;
+    this.#pause = pause;
   }
 
-  /** Reads the account over SFTP that is open already. @throws PrepError `connection-lost` */
+  /**
+   * Reads the account over SFTP that is open already; where another run is at work, waits for it and reads again.
+   * @throws PrepError `busy`, `connection-lost`
+   */
   static async open(
     session: Session,
     sftp: Pick<Sftp, 'raw'>,
     probe: Probe,
+    { onWaiting, pause }: Waiting = {},
   ): Promise<{ account: SftpAccount; facts: Facts }> {
-    const account = new SftpAccount(session, new SftpRequests(sftp), probe.user ?? '');
+    const requests = new SftpRequests(sftp);
+    const account = new SftpAccount(session, requests, probe.user ?? '', pause);
+    const reading = account.probe(probe.readings);
+    // What is being changed may not even be readable.
+    reading.catch(() => undefined);
+    const locked = (await requests.lstat(LOCK)) !== undefined;
+    if (!locked) return { account, facts: await reading };
+    await new SftpLock(requests, '', pause).quiet(onWaiting);
     return { account, facts: await account.probe(probe.readings) };
   }
 
@@ -56,11 +78,10 @@ export class SftpAccount implements Account {
   }
 
   async #make(changes: readonly Change[], applying: Applying): Promise<readonly Outcome[]> {
-    const { run } = applying;
     const told = new Outcomes(changes, applying);
-    let journal: SftpJournal;
+    let run: SftpRun;
     try {
-      journal = await SftpJournal.open(this.#sftp, run);
+      run = await SftpRun.begin(this.#sftp, applying.run, changes, this.#pause);
     } catch (error) {
       const { problem } = await explained(this.#sftp, `~/${RUNS}` as RemotePath, error);
       return told.failing(problem);
@@ -75,14 +96,14 @@ export class SftpAccount implements Account {
         return told.settle(index, { code: 'not-tried', because });
       }
       const number = index + 1;
-      const making = { run, number, step: applying.stepOf(change), change };
+      const making = { number, step: applying.stepOf(change), change };
       const onSent = progressOf(change, applying);
-      await makeOverSftp(this.#sftp, journal, { ...making, ...(onSent && { onSent }) }).then(
+      await makeOverSftp(this.#sftp, run, { ...making, ...(onSent && { onSent }) }).then(
         () => told.settle(index, undefined),
         (error: unknown) => told.settle(index, problemOf(error)),
       );
     });
-    await journal.close().catch(() => undefined);
+    await run.leave().catch(() => undefined);
     return told.all();
   }
 }

@@ -4,18 +4,18 @@ import type { EntryChange } from '../core/plan.ts';
 import { printablePath } from '../core/printable.ts';
 import { PrepError } from '../core/problem.ts';
 import { parentOf, type RemotePath } from '../core/remote-path.ts';
-import { journalLine, keepsCopy, keptAt, temporaryAt } from './journal.ts';
-import type { SftpJournal } from './sftp-journal.ts';
+import { journalLine, keepsCopy, keptAt, sentTo, temporaryAt } from './journal.ts';
+import type { SftpRun } from './sftp-run.ts';
 import { readEntry } from './sftp-probe.ts';
-import { create, piecesAt } from './sftp-contents.ts';
+import { create, measure, piecesAt, type Measure } from './sftp-contents.ts';
 import { isDenied } from './sftp-errors.ts';
 import type { Setting, SftpRequests } from './sftp-requests.ts';
+import { beginning } from './transfer.ts';
 
 type File = Entry & { readonly kind: 'file' };
 
 /** One change of a run. */
 export interface Making {
-  readonly run: string;
   readonly number: number;
   readonly step: string;
   readonly change: EntryChange;
@@ -29,22 +29,29 @@ export interface Making {
  */
 export async function makeOverSftp(
   sftp: SftpRequests,
-  journal: SftpJournal,
+  run: SftpRun,
   making: Making,
 ): Promise<void> {
-  const { change, run, number } = making;
+  const { change, number } = making;
   const { path, before, after } = change;
-  const beside = temporaryAt(path, run, number);
   const writes = after.kind === 'symlink' || (after.kind === 'file' && !sameBytes(before, after));
+  const beside = temporaryAt(path, run.name, number);
+  const laid = writes ? [beside] : [];
+  if (writes && isLarge(after)) laid.push(sentTo(run.name, number, after.content));
   try {
-    if (writes) await lay(sftp, beside, after, making.onSent);
-    await compare(sftp, path, before);
-    if (keepsCopy(change)) await keep(sftp, before as File, path, keptAt(run, number));
-    await journal.note(journalLine({ number, step: making.step, change }));
-    if (writes) await place(sftp, beside, path, before);
+    if (after.kind === 'symlink') await sftp.symlink(after.target, beside);
+    else if (writes) await lay(sftp, beside, after, making, run.name);
+    if ((await compare(sftp, change)) === 'already') {
+      if (writes) await sftp.unlink(beside);
+      return;
+    }
+    if (keepsCopy(change)) await keep(sftp, before as File, path, keptAt(run.name, number));
+    await run.note(journalLine({ number, step: making.step, change }));
+    if (writes) await place(sftp, beside, change);
     else await alter(sftp, path, before, after);
   } catch (error) {
-    if (writes) await sftp.unlink(beside).catch(() => undefined);
+    // Half a file may be what fills the disk.
+    for (const path of laid) await sftp.unlink(path).catch(() => undefined);
     throw await explained(sftp, path, error);
   }
 }
@@ -53,23 +60,54 @@ function sameBytes(before: Entry, after: File): boolean {
   return before.kind === 'file' && sameContent(before.content, after.content);
 }
 
-/** Writes the new file, or link, beside the place where it will stand. */
+/** What is read from a file here is sent into the run's folder first, where the next run finds half of it. */
+function isLarge(after: Entry): after is File {
+  return after.kind === 'file' && after.content.localFile !== undefined;
+}
+
+/** Writes the new file beside the place where it will stand. */
 async function lay(
   sftp: SftpRequests,
   beside: RemotePath,
-  after: Entry,
-  onSent: Making['onSent'],
+  after: File,
+  { number, onSent }: Making,
+  run: string,
 ): Promise<void> {
-  if (after.kind === 'symlink') return sftp.symlink(after.target, beside);
-  const { content, mode, mtime } = after as File;
-  const written = await create(sftp, beside, {
-    pieces: piecesOf(sftp, content),
-    setting: { mode, ...both(mtime) },
-    onSent,
+  const { content } = after;
+  const whole = { pieces: piecesOf(sftp, content), setting: settingOf(after), onSent };
+  if (!isLarge(after)) return checked(content, await create(sftp, beside, whole));
+  const sent = sentTo(run, number, content);
+  checked(
+    content,
+    await create(sftp, sent, { ...whole, from: await thereOf(sftp, sent, content) }),
+  );
+  await sftp.move(sent, beside).catch(async (error: unknown) => {
+    if (error instanceof PrepError) throw error;
+    // The target is on another file system, or may not be written.
+    const again = { ...whole, pieces: piecesOf(sftp, content) };
+    checked(content, await create(sftp, beside, again));
   });
+}
+
+/** How much of a content an interrupted run has sent already; what is no beginning of it goes. */
+async function thereOf(sftp: SftpRequests, sent: RemotePath, content: Content): Promise<number> {
+  const size = (await sftp.lstat(sent))?.size;
+  if (size === undefined) return 0;
+  const there = size > content.size ? undefined : await measure(sftp, sent, size);
+  const right = await beginning({ content, there });
+  if (right === 0) await sftp.unlink(sent);
+  return right;
+}
+
+/** @throws Error where something else was written */
+function checked(content: Content, written: Measure): void {
   const right = content.checksum === undefined || sameContent(written, content);
   if (!right || written.size !== content.size)
     throw new Error('what was written is not what was to be sent');
+}
+
+function settingOf({ mode, mtime }: File): Setting {
+  return { mode, ...both(mtime) };
 }
 
 /** Times are whole seconds; the protocol sets both or none. */
@@ -86,20 +124,29 @@ function piecesOf(
   return createReadStream(localFile!) as AsyncIterable<Uint8Array>;
 }
 
-/** @throws PrepError `stale` where something else stands there than was shown */
-async function compare(sftp: SftpRequests, path: RemotePath, before: Entry): Promise<void> {
+/**
+ * Whether there stands what was shown, or already what is wanted: another run may have brought it about.
+ * @throws PrepError `stale` where it is something else
+ */
+async function compare(
+  sftp: SftpRequests,
+  { path, before, after }: EntryChange,
+): Promise<'before' | 'already'> {
   // A large file whose time is known is not read once more.
   const trusted =
     before.kind === 'file' &&
     before.mtime !== undefined &&
     (before.content.checksum === undefined || before.content.size > INLINE_LIMIT);
-  const found = await readEntry(sftp, { path, ...(!trusted && { bytes: 'all' }) });
-  if (trusted && found.kind === 'file') {
-    const { size } = before.content;
-    if (found.content.size === size && found.mtime === before.mtime && found.mode === before.mode)
-      return;
-  } else if (words(found) === words(before)) return;
-  throw new PrepError({ code: 'stale', path: printablePath(path), found: words(found) });
+  if (trusted) {
+    const found = await readEntry(sftp, { path });
+    const { mtime, mode } = before;
+    if (found.kind === 'file' && found.content.size === before.content.size)
+      if (found.mtime === mtime && found.mode === mode) return 'before';
+  }
+  const found = words(await readEntry(sftp, { path, bytes: 'some' }));
+  if (!trusted && found === words(before)) return 'before';
+  if (found === words(after)) return 'already';
+  throw new PrepError({ code: 'stale', path: printablePath(path), found });
 }
 
 /** As the script of a shell account says what stands there. */
@@ -114,7 +161,7 @@ function words(entry: Entry): string {
 /** Keeps a file under a second name, which costs nothing and loses nothing; where that cannot be, a copy. */
 async function keep(
   sftp: SftpRequests,
-  { content, mode, mtime }: File,
+  file: File,
   path: RemotePath,
   kept: RemotePath,
 ): Promise<void> {
@@ -122,25 +169,21 @@ async function keep(
     await sftp.link(path, kept);
   } catch (error) {
     if (error instanceof PrepError) throw error;
-    const pieces = piecesAt(sftp, path, content.size);
-    await create(sftp, kept, { pieces, setting: { mode, ...both(mtime) } });
+    const pieces = piecesAt(sftp, path, file.content.size);
+    await create(sftp, kept, { pieces, setting: settingOf(file) });
   }
 }
 
 /** Renames what was written into its place: onto nothing, or in one step onto what was there. */
-async function place(
-  sftp: SftpRequests,
-  beside: RemotePath,
-  path: RemotePath,
-  before: Entry,
-): Promise<void> {
+async function place(sftp: SftpRequests, beside: RemotePath, change: EntryChange): Promise<void> {
+  const { path, before } = change;
   if (before.kind !== 'absent') return sftp.replace(beside, path);
   try {
     await sftp.move(beside, path);
   } catch (error) {
     if (error instanceof PrepError) throw error;
     // The protocol has no word for "it exists".
-    await compare(sftp, path, before);
+    await compare(sftp, change);
     throw error;
   }
 }

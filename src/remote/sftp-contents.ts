@@ -2,8 +2,11 @@ import { Cksum } from '../core/cksum.ts';
 import type { RemotePath } from '../core/remote-path.ts';
 import type { Setting, SftpRequests } from './sftp-requests.ts';
 
-/** How many requests of one transfer are under way at once, and how many bytes each holds. */
-const [AT_ONCE, PIECE] = [16, 32 * 1024];
+/**
+ * How many requests of one transfer are under way at once, and how many bytes each holds. Of more than 31,952, ssh2
+ * would send the rest only after an answer, behind later pieces; so what an interruption leaves is a beginning.
+ */
+const [AT_ONCE, PIECE] = [16, 30 * 1024];
 
 /** What a file holds, as far as it can be compared. */
 export interface Measure {
@@ -76,34 +79,37 @@ async function* partsOf(pieces: Creation['pieces']): AsyncGenerator<Uint8Array> 
 export interface Creation {
   readonly pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   readonly setting: Setting;
+  /** How many bytes are there already, and right; then the file is not a new one. Default none. */
+  readonly from?: number;
   /** Told how many bytes the server has acknowledged. */
   readonly onSent?: ((sent: number) => void) | undefined;
 }
 
-/** Makes a new file, then sets its mode and time. Gives size and checksum of what was written. */
+/** Makes a new file, or goes on with one, then sets its mode and time. Gives size and checksum of the whole. */
 export async function create(
   sftp: SftpRequests,
   path: RemotePath,
-  { pieces, setting, onSent }: Creation,
+  { pieces, setting, from = 0, onSent }: Creation,
 ): Promise<Measure> {
-  const handle = await sftp.open(path, 'wx');
+  const handle = await sftp.open(path, from === 0 ? 'wx' : 'r+');
   const sum = new Cksum();
   const underWay = new Set<Promise<void>>();
-  let acknowledged = 0;
-  const send = (part: Uint8Array): void => {
-    const sent = sftp.write(handle, part, sum.size).then(() => {
+  let acknowledged = from;
+  const send = (part: Uint8Array, at: number): void => {
+    const sent = sftp.write(handle, part, at).then(() => {
       underWay.delete(sent);
       acknowledged += part.length;
       onSent?.(acknowledged);
     });
     sent.catch(() => undefined);
     underWay.add(sent);
-    sum.update(part);
   };
   try {
     for await (const part of partsOf(pieces)) {
+      const there = Math.min(part.length, Math.max(0, from - sum.size));
       if (underWay.size >= AT_ONCE) await Promise.race(underWay);
-      send(part);
+      if (there < part.length) send(part.subarray(there), sum.size + there);
+      sum.update(part);
     }
     // Whatever order the server works in, the time is set after the last write.
     await Promise.all(underWay);

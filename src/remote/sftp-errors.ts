@@ -2,7 +2,7 @@ import { PrepError } from '../core/problem.ts';
 import { remotePath, type RemotePath } from '../core/remote-path.ts';
 
 /** Status codes of the protocol (draft-ietf-secsh-filexfer-02, section 7). */
-const [EOF, NO_SUCH_FILE, PERMISSION_DENIED] = [1, 2, 3];
+const [EOF, NO_SUCH_FILE, PERMISSION_DENIED, OP_UNSUPPORTED] = [1, 2, 3, 8];
 
 /** A name that is not UTF-8, which the SFTP library cannot send. */
 export class UnsendableName extends Error {
@@ -38,6 +38,11 @@ export function isAbsent(error: unknown): boolean {
 /** Whether an error says that this user may not. */
 export function isDenied(error: unknown): boolean {
   return codeOf(error) === PERMISSION_DENIED;
+}
+
+/** Whether an error says that the server does not know such a request. */
+export function isUnsupported(error: unknown): boolean {
+  return codeOf(error) === OP_UNSUPPORTED;
 }
 
 /** For stat: nothing there is an answer. */

@@ -90,9 +90,19 @@ export class SftpRequests {
     return owner === user ? itself?.attrs.uid : undefined;
   }
 
-  /** Opens a file: to read it, as a new one to write, or to write at its end. */
-  open(path: RemotePath, how: 'r' | 'wx' | 'a'): Promise<Buffer> {
+  /** Opens a file: to read it, as a new one to write, to write at its end, or anywhere in one that is there. */
+  open(path: RemotePath, how: 'r' | 'wx' | 'a' | 'r+'): Promise<Buffer> {
     return this.#ask((done) => this.#raw.open(wire(path), how, { mode: 0o600 }, done));
+  }
+
+  /** The first bytes of a file, whatever its size is said to be. */
+  async beginning(path: RemotePath, length: number): Promise<Uint8Array> {
+    const handle = await this.open(path, 'r');
+    try {
+      return await this.readAt(handle, 0, length);
+    } finally {
+      void this.close(handle).catch(() => undefined);
+    }
   }
 
   /** Writes some bytes at a place in an open file. */
@@ -176,10 +186,10 @@ export class SftpRequests {
       // ssh2 drops what is sent to a closed channel, and calls nobody back.
       if (this.#lost) return lose();
       this.#pending.add(lose);
-      this.#wait();
+      this.#timer ??= setTimeout(() => this.#end(), PATIENCE);
       const done: Done<T> = (error, answer) => {
         this.#pending.delete(lose);
-        this.#wait();
+        this.#heard();
         if (!error) resolve(answer as T);
         else if (LOST.test(error.message)) lose();
         else reject(error);
@@ -193,18 +203,18 @@ export class SftpRequests {
     });
   }
 
-  #wait(): void {
-    if (this.#pending.size === 0) clearTimeout(this.#timer);
-    else if (this.#timer === undefined) this.#timer = setTimeout(() => this.#end(), PATIENCE);
-    else this.#timer.refresh();
-    if (this.#pending.size === 0) this.#timer = undefined;
+  /** An answer came: the server is there. What is asked meanwhile says nothing of it. */
+  #heard(): void {
+    if (this.#pending.size > 0) return void this.#timer?.refresh();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #end(): void {
     this.#lost = true;
     for (const lose of this.#pending) lose();
     this.#pending.clear();
-    this.#wait();
+    this.#heard();
   }
 }
 

@@ -77,7 +77,10 @@ export async function sendFiles(
 const LANES = 8;
 
 /** How many bytes need not be sent again: what stands there, if it is the content's beginning. */
-async function beginning({ content, there }: Sending): Promise<number> {
+export async function beginning({
+  content,
+  there,
+}: Pick<Sending, 'content' | 'there'>): Promise<number> {
   if (there === undefined || there.size === 0 || there.size > content.size) return 0;
   const sum = new Cksum();
   for await (const chunk of bytesOf(content, 0, there.size)) sum.update(chunk as Buffer);

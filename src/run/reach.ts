@@ -64,7 +64,8 @@ export async function reach(world: World, reaching: Reaching): Promise<Reached> 
     return session;
   };
   const waiting = ({ since }: Holder): void => {
-    const text = `another run of prep has been at work there since ${printable(since)}; waiting for it to end`;
+    const long = since === '' ? '' : ` since ${printable(since)}`;
+    const text = `another run of prep has been at work there${long}; waiting for it to end`;
     world.observe({ type: 'notice', destination, text });
   };
   const open = (session: Session) => openAccount(session, probe, opening, waiting);

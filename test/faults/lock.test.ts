@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -18,23 +18,23 @@ import { ABSENT } from '../../src/core/facts.ts';
 import type { Change } from '../../src/core/plan.ts';
 import { explain, PrepError } from '../../src/core/problem.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
-import { beginning, IDENTITY, LEAVING, type Holder } from '../../src/remote/lock.ts';
+import { beginning, LEAVING, type Holder } from '../../src/remote/lock.ts';
 import { LOCK } from '../../src/remote/probe.ts';
 import { ShellAccount } from '../../src/remote/shell-account.ts';
 import { preamble } from '../../src/remote/shell-text.ts';
 import { file } from '../support/facts.ts';
 import { localSession } from '../support/local-session.ts';
+import { alive, dead, endAll, identity, zombie } from '../support/lock-holders.ts';
 
 let home: string;
 let bin: string;
-const children: ChildProcess[] = [];
 beforeEach(() => {
   const folder = mkdtempSync(join(tmpdir(), 'prep-lock-'));
   [home, bin] = [join(folder, 'home'), join(folder, 'bin')];
   for (const one of [home, bin]) mkdirSync(one);
 });
 afterEach(() => {
-  children.splice(0).forEach((child) => child.kill('SIGKILL'));
+  endAll();
   rmSync(dirname(home), { recursive: true, force: true });
 });
 
@@ -57,27 +57,6 @@ async function open(onWaiting?: (holder: Holder) => void): Promise<ShellAccount>
   const session = localSession({ home, path: `${bin}:${process.env['PATH']}` });
   const probe = { readings: [{ path: remotePath('f') }], loginShell: 'zsh' };
   return (await ShellAccount.open(session, probe, undefined, onWaiting)).account;
-}
-
-/** How a process of that number here would name itself, with some words changed. */
-function identity(pid: number, changed: Partial<Record<1 | 3 | 4, string>> = {}): string {
-  const script = `${IDENTITY}\nb=$(born $1); echo "$1 \${b:-7} $H3 $H4 $H5 20260102T030405Z"`;
-  const words = execFileSync('sh', ['-c', script, 'sh', String(pid)], { encoding: 'utf8' });
-  return words
-    .trim()
-    .split(' ')
-    .map((word, index) => changed[index as 1 | 3 | 4] ?? word)
-    .join(' ');
-}
-
-function alive(): number {
-  const child = spawn('sleep', ['100'], { stdio: 'ignore' });
-  children.push(child);
-  return child.pid!;
-}
-
-function dead(): number {
-  return spawnSync('true').pid;
 }
 
 function lock(holder: string, name: string = LOCK): void {
@@ -169,12 +148,13 @@ describe('a lock', () => {
 });
 
 describe('a lock that its owner left behind is taken over at once:', () => {
-  test.each<[string, () => string]>([
+  test.each<[string, () => string | Promise<string>]>([
     ['the process is gone', () => identity(dead())],
+    ['the process has ended, and nobody took note', zombie],
     ['its number belongs to another by now', () => identity(alive(), { 1: '1' })],
     ['the machine was started again', () => identity(alive(), { 3: 'another-boot' })],
   ])('%s', async (_, holder) => {
-    lock(holder());
+    lock(await holder());
     await applies();
   });
 

@@ -186,6 +186,7 @@ const SAMPLES: Record<Problem['code'], Problem> & {
 
 /** Where a problem has more than one sentence. */
 const OTHER_SENTENCES: readonly Problem[] = [
+  { code: 'busy', since: '2026-01-02 03:04:05 UTC', process: '', host: '' },
   { code: 'cannot-resolve', host: 'web1', family: 6 },
   {
     code: 'needs-an-answer',
