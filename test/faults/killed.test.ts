@@ -4,12 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { inside, sentenceOf, type Inside } from '../support/inside.ts';
-import { soak } from '../support/soak.ts';
-import { useSshd, type Visit } from '../support/stage.ts';
+import { Hardship, undisturbed, WAYS } from '../support/hardship.ts';
 import { seeded } from '../support/seeded.ts';
+import { patience, tries } from '../support/soak.ts';
+import { useSshd } from '../support/stage.ts';
 
-const KILLS = soak ? 300 : 5;
-const PATIENCE = KILLS * 20_000;
+const KILLS = 5;
+const PATIENCE = patience(KILLS * 20_000);
 const KEYS = '# mine\n';
 const NAMES = Array.from({ length: 12 }, (_, index) => `.many/file-${index}`);
 const NEW = 'new content\n'.repeat(100);
@@ -27,7 +28,7 @@ function keptWhole(read: (name: string) => string | undefined): void {
 test(
   'a server that loses power at any moment keeps each path whole; the next run does the rest at once',
   async () => {
-    for (let kill = 0; kill < KILLS; kill++) {
+    for (const _ of tries(KILLS)) {
       const scene = await inside({
         theirs: {
           '.ssh/authorized_keys': { content: KEYS, mode: 0o600 },
@@ -76,43 +77,30 @@ async function losesPower(scene: Inside, delay: number): Promise<void> {
   expect(scene.read('.ssh/authorized_keys')?.startsWith(KEYS)).toBe(true);
 }
 
-describeSshd('prep killed at any moment', () => {
-  const stage = useSshd();
+WAYS.forEach((way) =>
+  describeSshd(`prep killed at any moment, ${way.name},`, () => {
+    const stage = useSshd(way.server);
 
-  test(
-    'leaves each path whole; the next run does the rest, and undo still works',
-    async () => {
-      for (let kill = 0; kill < KILLS; kill++) {
-        const visit = stage.visit();
-        for (const name of NAMES) visit.laptop.write(`set/${name}`, NEW);
-        for (const name of NAMES.slice(0, 7)) visit.account.write(name, 'old');
-        visit.account.write('.ssh/', { mode: 0o700 });
-        visit.account.write('.ssh/authorized_keys', { content: KEYS, mode: 0o600 });
-        const flags = ['--dotfiles', visit.laptop.path('set'), '--yes'];
-        await killed(visit, flags, 300 + random.below(1500));
-        tried++;
-        const old = visit.account.tree();
-        keptWhole((name) => (old[name] === undefined ? undefined : visit.account.read(name)));
-        expect(visit.authorizedKeys.startsWith(KEYS)).toBe(true);
-
-        const rest = await visit.prep(flags, { password: true });
-        expect(rest.status, rest.stderr).toBe(0);
-        for (const name of NAMES) expect(visit.account.read(name)).toBe(NEW);
-        const left = Object.keys(visit.account.tree()).filter((name) =>
-          /\.prep-|\/sent-|\/lock/.test(name),
-        );
-        expect(left).toEqual([]);
-        const undone = await visit.undo();
-        expect(undone.status, undone.stderr).toBe(0);
-        expect(visit.authorizedKeys.startsWith(KEYS)).toBe(true);
-      }
-    },
-    PATIENCE,
-  );
-});
+    test(
+      'leaves each path whole; the next run does the rest, and undo still works',
+      async () => {
+        const wanted = await undisturbed(stage, way);
+        for (const _ of tries(KILLS)) {
+          const hardship = new Hardship(stage, way);
+          await killed(hardship, 300 + random.below(1500));
+          tried++;
+          hardship.isWhole();
+          await hardship.recovers(wanted);
+          hardship.visit.account.remove();
+        }
+      },
+      PATIENCE,
+    );
+  }),
+);
 
 /** Runs prep and kills it after so many milliseconds, without a chance to say goodbye. */
-async function killed(visit: Visit, flags: readonly string[], delay: number): Promise<void> {
+async function killed({ visit, flags }: Hardship, delay: number): Promise<void> {
   const { laptop, account } = visit;
   const command = [resolve('dist/main.cjs'), ...flags, visit.destination];
   const env = laptop.env({ PREP_PASSWORD: account.password });

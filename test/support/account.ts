@@ -92,6 +92,16 @@ export class TestAccount {
     shadow(command, [...args, this.name]);
   }
 
+  /** Ends the account's processes, and sshd's for it, as a reboot does. */
+  endSessions(): void {
+    endProcesses(this.name, this.uid);
+  }
+
+  /** Whether anything runs for the account. */
+  get idle(): boolean {
+    return processesOf(this.name, this.uid).length === 0;
+  }
+
   /** Ends the account's processes and deletes it with its home. */
   remove(): void {
     living.delete(this);
@@ -133,15 +143,24 @@ export function removeDeadAccounts(): void {
 }
 
 function removeAccount(name: string, uid: number, home: string): void {
-  for (let round = 0; round < 100 && killProcesses(name, uid) > 0; round++) pause(10);
+  endProcesses(name, uid);
   if (passwdEntry(name)) shadow('userdel', ['-f', name]);
   rmSync(home, { recursive: true, force: true });
   rmSync(`/var/mail/${name}`, { force: true });
 }
 
-/** Kills what runs under an account of ours, and what sshd runs for it as root; says how many there were. */
+function endProcesses(name: string, uid: number): void {
+  for (let round = 0; round < 100 && killProcesses(name, uid) > 0; round++) pause(10);
+}
+
+/** What runs under an account of ours, and what sshd runs for it as root. */
+function processesOf(name: string, uid: number): string[] {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && belongs(pid, name, uid));
+}
+
+/** Kills all of it; says how many there were. */
 function killProcesses(name: string, uid: number): number {
-  const pids = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && belongs(pid, name, uid));
+  const pids = processesOf(name, uid);
   for (const pid of pids) {
     try {
       process.kill(Number(pid), 'SIGKILL');

@@ -115,6 +115,8 @@ export interface PrepOptions {
   readonly redirect?: boolean;
   /** A signal for prep, once `when` is to be read in what it printed. Without a terminal only. */
   readonly signal?: { readonly when: RegExp; readonly send: NodeJS.Signals };
+  /** What happens elsewhere, once `when` is to be read in what prep printed. Without a terminal only. */
+  readonly meanwhile?: readonly { readonly when: RegExp; act(): void }[];
   /** Killed after so many milliseconds, and the run throws. */
   readonly timeout?: number;
 }
@@ -193,13 +195,25 @@ async function withTerminal(folder: string, around: Command, options: PrepOption
 }
 
 async function withPipes([file, ...args]: Command, options: PrepOptions): Promise<Raw> {
-  const { laptop, env, cwd = laptop.home, stdin, signal, timeout = 50_000 } = options;
+  const {
+    laptop,
+    env,
+    cwd = laptop.home,
+    stdin,
+    signal,
+    meanwhile = [],
+    timeout = 50_000,
+  } = options;
   const child = spawn(file, args, { env: laptop.env(env), cwd, stdio: ['pipe', 'pipe', 'pipe'] });
-  let [stdout, stderr, signalled] = ['', '', false];
+  let [stdout, stderr] = ['', ''];
+  const awaited = new Set([
+    ...(signal ? [{ when: signal.when, act: () => void child.kill(signal.send) }] : []),
+    ...meanwhile,
+  ]);
   const watch = (): void => {
-    if (signal === undefined || signalled || !signal.when.test(stdout + stderr)) return;
-    signalled = true;
-    child.kill(signal.send);
+    for (const one of awaited) {
+      if (one.when.test(stdout + stderr) && awaited.delete(one)) one.act();
+    }
   };
   child.stdout.setEncoding('utf8').on('data', (text: string) => ((stdout += text), watch()));
   child.stderr.setEncoding('utf8').on('data', (text: string) => ((stderr += text), watch()));

@@ -1,5 +1,13 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +61,8 @@ export class TestSshd {
   readonly host = '127.0.0.1';
   readonly port: number;
   readonly folder: string;
-  readonly #process: ChildProcess;
+  readonly #command: readonly string[];
+  #process: ChildProcess;
   readonly #hostKeys: readonly HostKeyType[];
   #seen = 0;
 
@@ -69,8 +78,8 @@ export class TestSshd {
       ...(readable ? [[this.#path('sshd_config'), '/etc/ssh/sshd_config'] as const] : []),
     ]);
     const command = [SSHD!, '-D', '-f', this.#path('sshd_config'), '-E', this.#path('log')];
-    const tied = ['--pdeathsig', 'KILL', ...own, ...command];
-    this.#process = spawn('setpriv', tied, { stdio: 'ignore' });
+    this.#command = ['--pdeathsig', 'KILL', ...own, ...command];
+    this.#process = this.#start();
   }
 
   /** Everything the server has said, at LogLevel VERBOSE. */
@@ -118,10 +127,33 @@ export class TestSshd {
     return this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
+  /** Ends the listener and whatever came of it at once, as a reboot does: connections and sessions. */
+  halt(): void {
+    for (const pid of [this.#process.pid!, ...descendants(this.#process.pid!)]) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+    }
+  }
+
+  /** Listens again where it listened before. @throws Error with the server's own words */
+  async restart(): Promise<void> {
+    this.#seen = 0;
+    rmSync(this.#path('log'), { force: true });
+    this.#process = this.#start();
+    if (!(await listens(this))) throw new Error(`sshd did not start again: ${this.log()}`);
+  }
+
   /** Ends the listener and removes its folder. Sessions end with the accounts they belong to. */
   stop(): void {
     this.#process.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #start(): ChildProcess {
+    return spawn('setpriv', this.#command, { stdio: 'ignore' });
   }
 
   #path(name: string): string {
@@ -130,6 +162,22 @@ export class TestSshd {
 
   #recent(): string {
     return this.log().slice(this.#seen).replaceAll('\r', '');
+  }
+}
+
+/** The processes that a process started, those that these started, and so on. */
+function descendants(pid: number): number[] {
+  const children = readdirSync('/proc').filter((one) => /^\d+$/.test(one) && parentOf(one) === pid);
+  return children.flatMap((child) => [Number(child), ...descendants(Number(child))]);
+}
+
+/** The parent of a process (proc(5), field 4 of stat); undefined once it has ended. */
+function parentOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined;
   }
 }
 

@@ -26,16 +26,19 @@ export class Visit {
   readonly server: TestSshd;
   readonly account: TestAccount;
   readonly laptop: Laptop;
+  /** The port by which the laptop reaches the server; another one than the server's leads there. */
+  port: number;
 
   constructor(server: TestSshd, account: TestAccount, laptop: Laptop) {
     this.server = server;
     this.account = account;
     this.laptop = laptop;
+    this.port = server.port;
   }
 
   /** `prep_1a2b3c4d@127.0.0.1:40022`, as a user would type it. */
   get destination(): string {
-    return `${this.account.name}@${this.server.host}:${this.server.port}`;
+    return `${this.account.name}@${this.server.host}:${this.port}`;
   }
 
   /** Runs `prep ARGS DESTINATION`; afterwards the account's password has leaked nowhere. */
