@@ -13,6 +13,12 @@ const WORD = 32 * 1024;
 /** How often a command that runs on says that it does, in seconds. */
 const HEARTBEAT = 15;
 
+/**
+ * How long a word from prep is waited for that needs one round trip, and how long one behind chsh, in seconds: a
+ * laptop that vanished sends none, and sshd may take hours to notice. Whoever waits for the lock waits a bit longer.
+ */
+const [ONE_WORD, CONVERSATION] = [30, 60];
+
 /** Exit statuses of one change within the script. */
 export const STALE = 10;
 /** The wanted login shell does not start. */
@@ -26,7 +32,8 @@ export const ALREADY = 12;
  * gives it a second name, which costs nothing and still has what others write into it until it is replaced;
  * `note` puts the change into the run's journal, before it is made, on a line of its own even after one that a full
  * disk cut off; `place` renames. `why` makes cat(1) say why a file cannot be written, of which dash only says "I/O
- * error"; `starts SHELL OPTIONS` proves a shell, and ends one that hangs with a signal that it cannot ignore.
+ * error"; `starts SHELL OPTIONS` proves a shell, and ends one that hangs with a signal that it cannot ignore;
+ * `watch SECONDS` ends this shell itself after a time, unless `calm` comes before.
  */
 const FUNCTIONS = `
 trap '' HUP PIPE
@@ -51,6 +58,8 @@ if [ -d "$2" ]; then [ -L "$2" ] || { echo "a directory stands there"; return 1;
 ready() { p=$1; m=$2; t=$3; c="$4 $5"; set -- $(cksum <"$p")
 [ "$1 $2" = "$c" ] || { echo "what was written is not what was sent"; return 1; }
 chmod "$m" "$p" && { [ "$t" = - ] || TZ=UTC0 touch -t "$t" "$p"; }; }
+watch() { ( s=; trap '[ -z "$s" ] || kill $s; exit' TERM; sleep "$1" & s=$!; wait $s && kill -KILL $$ ) </dev/null >/dev/null 2>&1 3<&- & h=$!; }
+calm() { kill $h; wait $h; } 2>/dev/null
 do_one() { said=$($1 2>&1); s=$?; say result "\${1#c}" $s; printf %s "$said"; }
 starts() { o=$R/start; true >"$o" || { why "$o"; return; }; l='timeout -s KILL 20'; $l true 2>/dev/null || l=
 ( unset LC_ALL; TERM=\${TERM:-dumb}; export TERM; $l "$1" "$2" 'echo prep-it-starts' ) </dev/null >"$o" 2>&1; s=$?
@@ -204,10 +213,10 @@ function stampOf(seconds: number): string {
 function loginShellCall(change: LoginShellChange, number: number, line: string): string {
   return [
     `said=$({ ${starting(change.after)} && note ${line}; } 2>&1); s=$?`,
-    `[ -z "$H" ] || IFS= read -r P <&3`,
+    `[ -z "$H" ] || { watch ${ONE_WORD}; IFS= read -r P <&3; calm; }`,
     `if [ $s = 0 ]; then say asking ${number}; said=`,
-    `if [ -n "$H" ]; then printf '%s\\n' "$P" | ${shellCommand(change)} 2>&1; s=$?; else ${shellCommand(change)} <&3 2>&1; s=$?`,
-    `[ $s = 0 ] || { say unread $M; ( while IFS= read -r l <&3 && [ "$l" != $M ]; do :; done ); }; fi; fi; P=`,
+    `if [ -n "$H" ]; then printf '%s\\n' "$P" | ${shellCommand(change)} 2>&1; s=$?; else watch ${CONVERSATION}; ${shellCommand(change)} <&3 2>&1; s=$?`,
+    `[ $s = 0 ] || { say unread $M; ( while IFS= read -r l <&3 && [ "$l" != $M ]; do :; done ); }; calm; fi; fi; P=`,
     `say result ${number} $s; printf %s "$said"`,
   ].join('\n');
 }

@@ -27,13 +27,14 @@ export class SftpAccount implements Account {
   readonly #session: Session;
   readonly #sftp: SftpRequests;
   readonly #user: string;
-  readonly #pause: Pause | undefined;
+  /** One for all its runs: what was seen while waiting counts when the lock is taken. */
+  readonly #lock: SftpLock;
 
   private constructor(session: Session, sftp: SftpRequests, user: string, pause?: Pause) {
     this.#session = session;
     this.#sftp = sftp;
     this.#user = user;
-    this.#pause = pause;
+    this.#lock = new SftpLock(sftp, pause);
   }
 
   /**
@@ -53,7 +54,7 @@ export class SftpAccount implements Account {
     reading.catch(() => undefined);
     const locked = (await requests.lstat(LOCK)) !== undefined;
     if (!locked) return { account, facts: await reading };
-    await new SftpLock(requests, '', pause).quiet(onWaiting);
+    await account.#lock.quiet(onWaiting);
     return { account, facts: await account.probe(probe.readings) };
   }
 
@@ -81,7 +82,7 @@ export class SftpAccount implements Account {
     const told = new Outcomes(changes, applying);
     let run: SftpRun;
     try {
-      run = await SftpRun.begin(this.#sftp, applying.run, changes, this.#pause);
+      run = await SftpRun.begin(this.#sftp, this.#lock, applying.run, changes);
     } catch (error) {
       const { problem } = await explained(this.#sftp, `~/${RUNS}` as RemotePath, error);
       return told.failing(problem);

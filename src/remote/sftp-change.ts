@@ -8,7 +8,7 @@ import { journalLine, keepsCopy, keptAt, sentTo, temporaryAt } from './journal.t
 import type { SftpRun } from './sftp-run.ts';
 import { readEntry } from './sftp-probe.ts';
 import { create, measure, piecesAt, type Measure } from './sftp-contents.ts';
-import { isDenied } from './sftp-errors.ts';
+import { isDenied, orNothing } from './sftp-errors.ts';
 import type { Setting, SftpRequests } from './sftp-requests.ts';
 import { beginning } from './transfer.ts';
 
@@ -50,9 +50,10 @@ export async function makeOverSftp(
     if (writes) await place(sftp, beside, change);
     else await alter(sftp, path, before, after);
   } catch (error) {
-    // Half a file may be what fills the disk.
-    for (const path of laid) await sftp.unlink(path).catch(() => undefined);
-    throw await explained(sftp, path, error);
+    const reason = await explained(sftp, path, error);
+    // Half a file may be what fills the disk, which can be seen no more once it is gone.
+    for (const one of laid) await sftp.unlink(one).catch(() => undefined);
+    throw reason;
   }
 }
 
@@ -93,7 +94,7 @@ async function lay(
 async function thereOf(sftp: SftpRequests, sent: RemotePath, content: Content): Promise<number> {
   const size = (await sftp.lstat(sent))?.size;
   if (size === undefined) return 0;
-  const there = size > content.size ? undefined : await measure(sftp, sent, size);
+  const there = size > content.size ? undefined : await measure(sftp, sent, size).catch(orNothing);
   const right = await beginning({ content, there });
   if (right === 0) await sftp.unlink(sent);
   return right;
@@ -222,7 +223,12 @@ export async function explained(
     const cause = 'its SFTP server cannot replace a file in one step (posix-rename@openssh.com)';
     return new PrepError({ code: 'write-failed', path: name, said: cause }, error);
   }
-  const there = await sftp.fileSystem(parentOf(path) ?? ('.' as RemotePath)).catch(() => undefined);
+  const home = '.' as RemotePath;
+  const there = await sftp
+    .fileSystem(parentOf(path) ?? home)
+    // What holds it may not be there either.
+    .then((found) => found ?? sftp.fileSystem(home))
+    .catch(() => undefined);
   const code =
     there?.full === true ? 'disk-full' : there?.readOnly === true ? 'not-writable' : 'write-failed';
   return new PrepError({ code, path: name, said }, error);

@@ -12,7 +12,7 @@ const UNKNOWN = '-';
  * The identity of this connection's own SFTP server process, as a shell would tell it (see `IDENTITY` in lock.ts):
  * Linux shows it in /proc, where that is to be seen. Elsewhere, and in a chroot, all of it is unknown.
  */
-export async function ownIdentity(sftp: SftpRequests, run: string): Promise<Identity> {
+export async function ownIdentity(sftp: SftpRequests): Promise<Identity> {
   const read = (path: string): Promise<string | undefined> => firstLine(sftp, path);
   const [stat, namespace, boot, host, machine, attributes] = await Promise.all([
     read('/proc/self/stat'),
@@ -31,7 +31,6 @@ export async function ownIdentity(sftp: SftpRequests, run: string): Promise<Iden
     boot: boot ?? UNKNOWN,
     machine: known ? `${host.replaceAll(' ', '')}/${machine ?? ''}` : UNKNOWN,
     time: attributes === undefined ? UNKNOWN : timeWord(attributes.mtime),
-    run,
   };
 }
 

@@ -43,14 +43,13 @@ export type Pause = () => Promise<unknown>;
  */
 export class SftpLock {
   readonly #sftp: SftpRequests;
-  readonly #run: string;
   readonly #pause: Pause;
   readonly #watched = new Map<RemotePath, Watched>();
   #own: Promise<Identity> | undefined;
+  #run = '';
 
-  constructor(sftp: SftpRequests, run: string, pause: Pause = () => sleep(1000)) {
+  constructor(sftp: SftpRequests, pause: Pause = () => sleep(1000)) {
     this.#sftp = sftp;
-    this.#run = run;
     this.#pause = pause;
   }
 
@@ -66,8 +65,9 @@ export class SftpLock {
     }
   }
 
-  /** Takes the lock, once another run has ended. @throws PrepError `busy`, `connection-lost`; Error of the server */
-  async hold(): Promise<void> {
+  /** Takes the lock for a run, once another has ended. @throws PrepError `busy`, `connection-lost`; Error of the server */
+  async hold(run: string): Promise<void> {
+    this.#run = run;
     if (await this.#make(LOCK)) return;
     for (let round = 0; ; round++) {
       await this.#look();
@@ -79,19 +79,24 @@ export class SftpLock {
 
   /** Gives it back, if it is this run's. */
   async release(): Promise<void> {
-    if ((await this.read(LOCK)) === (await this.text())) await this.#sftp.unlink(LOCK);
+    if ((await this.read(LOCK)) === (await this.#text())) await this.#sftp.unlink(LOCK);
+  }
+
+  /** Who is at work here. */
+  own(): Promise<Identity> {
+    return (this.#own ??= ownIdentity(this.#sftp));
   }
 
   /** What this run leaves in its links. */
-  async text(): Promise<string> {
-    return identityText(await (this.#own ??= ownIdentity(this.#sftp, this.#run)));
+  async #text(): Promise<string> {
+    return identityText({ ...(await this.own()), run: this.#run });
   }
 
   /** Whether whoever left a link is surely no more. */
   async isGone(text: string, link: RemotePath): Promise<boolean> {
     const identity = readIdentity(text);
     if (identity === undefined) return text === '' && this.#isSilent(link);
-    const own = await (this.#own ??= ownIdentity(this.#sftp, this.#run));
+    const own = await this.own();
     if (own.machine === identity.machine && own.process !== '-') {
       if (own.boot !== identity.boot) return true;
       const over =
@@ -135,7 +140,7 @@ export class SftpLock {
    * request, though empty for a moment. @throws Error of the server, also where one is there
    */
   async sign(link: RemotePath): Promise<void> {
-    const text = await this.text();
+    const text = await this.#text();
     try {
       await this.#sftp.symlink(text as RemotePath, link);
     } catch (error) {

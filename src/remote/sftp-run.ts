@@ -5,9 +5,12 @@ import { besideOf, journalOf, ownerOf, runFolder, sentTo } from './journal.ts';
 import { besideLines } from './lock.ts';
 import { RUNS } from './probe.ts';
 import { orNothing } from './sftp-errors.ts';
-import { SftpLock, type Pause } from './sftp-lock.ts';
+import type { SftpLock } from './sftp-lock.ts';
 import type { SftpRequests } from './sftp-requests.ts';
 import { deadRuns, sweep, type DeadRun } from './sftp-sweep.ts';
+
+/** For this user alone, whatever umask the server has. */
+const PRIVATE = { mode: 0o700 };
 
 /** How often a run shows that it is alive, in milliseconds; see `SftpLock`. */
 const BEAT = 1000;
@@ -38,15 +41,14 @@ export class SftpRun {
    */
   static async begin(
     sftp: SftpRequests,
+    lock: SftpLock,
     name: string,
     changes: readonly Change[],
-    pause?: Pause,
   ): Promise<SftpRun> {
-    const lock = new SftpLock(sftp, name, pause);
     const run = new SftpRun(sftp, name, lock);
-    await Promise.all([makeFolders(sftp, RUNS), lock.text()]);
-    await sftp.set(RUNS, { mode: 0o700 });
-    await lock.hold();
+    await Promise.all([makeFolders(sftp, RUNS), lock.own()]);
+    await sftp.set(RUNS, PRIVATE);
+    await lock.hold(name);
     try {
       await run.#open(changes);
       return run;
@@ -97,17 +99,25 @@ export class SftpRun {
   /** The folder and its owner are asked for in one breath, so that no folder is left of which nobody knows whose it is. */
   async #makeFolder(): Promise<void> {
     const [folder, owner] = [runFolder(this.name), ownerOf(this.name)];
-    const asked = [this.#sftp.mkdir(folder, 0o700), this.#lock.sign(owner)];
-    const [made, signed] = await Promise.allSettled(asked);
+    const asked = [
+      this.#sftp.mkdir(folder, 0o700),
+      this.#sftp.set(folder, PRIVATE),
+      this.#lock.sign(owner),
+    ];
+    const [made, , signed] = await Promise.allSettled(asked);
     if (made!.status === 'rejected' && (await this.#sftp.stat(folder)) === undefined)
       throw made!.reason;
     // Not every server does things in the order in which they are asked for.
-    if (signed!.status === 'rejected') await this.#lock.sign(owner);
+    if (signed!.status === 'rejected') {
+      await this.#sftp.set(folder, PRIVATE);
+      await this.#lock.sign(owner);
+    }
   }
 
   async #openJournal(): Promise<void> {
     const path = journalOf(this.name);
     this.#journal = await this.#sftp.open(path, 'a');
+    await this.#sftp.setOpen(this.#journal, { mode: 0o600 });
     const { size = 0, mtime = 0 } = (await this.#sftp.lstat(path)) ?? {};
     [this.#end, this.#time, this.#noted] = [size, mtime, size > 0];
   }
@@ -117,7 +127,10 @@ export class SftpRun {
     const paths = changes.flatMap((change) => (change.what === 'entry' ? [change.path] : []));
     const text = besideLines(paths).map((line) => `${line}\n`);
     const handle = await this.#sftp.open(besideOf(this.name), 'wx');
-    await this.#sftp.write(handle, Buffer.from(text.join(''), 'latin1'), 0);
+    await Promise.all([
+      this.#sftp.setOpen(handle, { mode: 0o600 }),
+      this.#sftp.write(handle, Buffer.from(text.join(''), 'latin1'), 0),
+    ]);
     await this.#sftp.close(handle);
   }
 
@@ -154,4 +167,5 @@ async function makeFolders(sftp: SftpRequests, path: RemotePath): Promise<void> 
   await sftp.mkdir(path, 0o700).catch(async (error: unknown) => {
     if (error instanceof PrepError || (await missing())) throw error;
   });
+  await sftp.set(path, PRIVATE);
 }

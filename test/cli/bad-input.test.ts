@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
+import { WAYS } from '../support/hardship.ts';
 import { Laptop, runPrep, type PrepRun } from '../support/laptop.ts';
 import { freePort } from '../support/sshd.ts';
 import { useSshd, type Visit } from '../support/stage.ts';
@@ -169,78 +170,80 @@ function canMount(): boolean {
   return status === 0;
 }
 
-describeSshd('a home that cannot be written', () => {
-  const stage = useSshd();
-  let visit: Visit;
-  const OLD = '# key\n'.repeat(600);
-  beforeEach(() => {
-    visit = stage.visit();
-  });
-  const mountable = canMount();
-  const mount = (...options: string[]): void => {
-    const { home, uid, gid } = visit.account;
-    execFileSync('mount', ['-t', 'tmpfs', ...options, 'none', home]);
-    stage.later(() => execFileSync('umount', ['-l', home]));
-    execFileSync('chown', [`${uid}:${gid}`, home]);
-    execFileSync('chmod', ['755', home]);
-    visit.account.write('.ssh/', { mode: 0o700 });
-    visit.account.write('.ssh/authorized_keys', { content: OLD, mode: 0o600 });
-  };
+WAYS.forEach((way) =>
+  describeSshd(`${way.name}, a home that cannot be written`, () => {
+    const stage = useSshd(way.server);
+    let visit: Visit;
+    const OLD = '# key\n'.repeat(600);
+    beforeEach(() => {
+      visit = stage.visit();
+    });
+    const mountable = canMount();
+    const mount = (...options: string[]): void => {
+      const { home, uid, gid } = visit.account;
+      execFileSync('mount', ['-t', 'tmpfs', ...options, 'none', home]);
+      stage.later(() => execFileSync('umount', ['-l', home]));
+      execFileSync('chown', [`${uid}:${gid}`, home]);
+      execFileSync('chmod', ['755', home]);
+      visit.account.write('.ssh/', { mode: 0o700 });
+      visit.account.write('.ssh/authorized_keys', { content: OLD, mode: 0o600 });
+    };
 
-  test.skipIf(!mountable)('because the disk is full', async () => {
-    mount('-o', 'size=64k');
-    const { account, laptop } = visit;
-    execFileSync('sh', [
-      '-c',
-      'dd if=/dev/zero of="$1" bs=4k 2>/dev/null || :',
-      'sh',
-      join(account.home, 'filler'),
-    ]);
-    laptop.write('.zshrc', 'x'.repeat(50_000));
-    const run = await visit.prep([], { password: true });
-    expect(run.status).toBe(1);
-    expect(run.stderr).toMatch(/no space left .*free some space/i);
-    expect(run.stderr).not.toMatch(/^ +at /m);
-    expect(account.read('.ssh/authorized_keys')).toBe(OLD);
-    expect(Object.keys(account.tree()).filter((name) => name.includes('.prep-'))).toEqual([]);
-    expect(account.passwdShell()).toBe('/bin/bash');
-  });
+    test.skipIf(!mountable)('because the disk is full', async () => {
+      mount('-o', 'size=64k');
+      const { account, laptop } = visit;
+      execFileSync('sh', [
+        '-c',
+        'dd if=/dev/zero of="$1" bs=4k 2>/dev/null || :',
+        'sh',
+        join(account.home, 'filler'),
+      ]);
+      laptop.write('.zshrc', 'x'.repeat(50_000));
+      const run = await visit.prep([], { password: true });
+      expect(run.status).toBe(1);
+      expect(run.stderr).toMatch(/no space left .*free some space/i);
+      expect(run.stderr).not.toMatch(/^ +at /m);
+      expect(account.read('.ssh/authorized_keys')).toBe(OLD);
+      expect(Object.keys(account.tree()).filter((name) => name.includes('.prep-'))).toEqual([]);
+      expect(account.passwdShell()).toBe('/bin/bash');
+    });
 
-  test.skipIf(!mountable)('because the disk fills up while it is written', async () => {
-    mount('-o', 'size=64k');
-    const { account, laptop } = visit;
-    laptop.write('.zshrc', 'x'.repeat(70_000));
-    const run = await visit.prep([], { password: true });
-    expect(run.status).toBe(1);
-    expect(run.stderr).toMatch(/\.zshrc could not be written: no space left/i);
-    expect(account.read('.ssh/authorized_keys').startsWith(OLD)).toBe(true);
-    expect(account.tree()['.zshrc']).toBeUndefined();
-    expect(Object.keys(account.tree()).filter((name) => name.includes('.prep-'))).toEqual([]);
-  });
+    test.skipIf(!mountable)('because the disk fills up while it is written', async () => {
+      mount('-o', 'size=64k');
+      const { account, laptop } = visit;
+      laptop.write('.zshrc', 'x'.repeat(70_000));
+      const run = await visit.prep([], { password: true });
+      expect(run.status).toBe(1);
+      expect(run.stderr).toMatch(/\.zshrc could not be written: no space left/i);
+      expect(account.read('.ssh/authorized_keys').startsWith(OLD)).toBe(true);
+      expect(account.tree()['.zshrc']).toBeUndefined();
+      expect(Object.keys(account.tree()).filter((name) => name.includes('.prep-'))).toEqual([]);
+    });
 
-  test.skipIf(!mountable)('because it is mounted read-only', async () => {
-    mount();
-    const { account } = visit;
-    execFileSync('mount', ['-o', 'remount,ro', account.home]);
-    const before = account.tree();
-    const run = await visit.prep([], { password: true });
-    expect(run.status).toBe(1);
-    expect(run.stderr).toMatch(/read-only|may not be written/i);
-    expect(run.stderr).not.toMatch(/^ +at /m);
-    expect(account.tree()).toEqual(before);
-  });
+    test.skipIf(!mountable)('because it is mounted read-only', async () => {
+      mount();
+      const { account } = visit;
+      execFileSync('mount', ['-o', 'remount,ro', account.home]);
+      const before = account.tree();
+      const run = await visit.prep([], { password: true });
+      expect(run.status).toBe(1);
+      expect(run.stderr).toMatch(/read-only|may not be written/i);
+      expect(run.stderr).not.toMatch(/^ +at /m);
+      expect(account.tree()).toEqual(before);
+    });
 
-  test('because it belongs to somebody else', async () => {
-    const { account } = visit;
-    execFileSync('chown', ['-R', 'root:root', account.home]);
-    const before = account.tree();
-    const run = await visit.prep([], { password: true });
-    expect(run.status).toBe(1);
-    expect(run.stderr).toMatch(/blocked/);
-    expect(run.stderr).not.toMatch(/^ +at /m);
-    expect(account.tree()).toEqual(before);
-  });
-});
+    test('because it belongs to somebody else', async () => {
+      const { account } = visit;
+      execFileSync('chown', ['-R', 'root:root', account.home]);
+      const before = account.tree();
+      const run = await visit.prep([], { password: true });
+      expect(run.status).toBe(1);
+      expect(run.stderr).toMatch(/blocked/);
+      expect(run.stderr).not.toMatch(/^ +at /m);
+      expect(account.tree()).toEqual(before);
+    });
+  }),
+);
 
 describeSshd('a server that takes no password', () => {
   const stage = useSshd({ config: ['PasswordAuthentication no'] });

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
@@ -87,7 +85,7 @@ WAYS.forEach((way) =>
         const wanted = await undisturbed(stage, way);
         for (const _ of tries(KILLS)) {
           const hardship = new Hardship(stage, way);
-          await killed(hardship, 300 + random.below(1500));
+          await hardship.visit.begin(hardship.flags, AbortSignal.timeout(300 + random.below(1500)));
           tried++;
           hardship.isWhole();
           await hardship.recovers(wanted);
@@ -98,15 +96,3 @@ WAYS.forEach((way) =>
     );
   }),
 );
-
-/** Runs prep and kills it after so many milliseconds, without a chance to say goodbye. */
-async function killed({ visit, flags }: Hardship, delay: number): Promise<void> {
-  const { laptop, account } = visit;
-  const command = [resolve('dist/main.cjs'), ...flags, visit.destination];
-  const env = laptop.env({ PREP_PASSWORD: account.password });
-  const child = spawn(process.execPath, command, { env, stdio: 'ignore' });
-  const ended = new Promise((done) => child.on('close', done));
-  await sleep(delay);
-  child.kill('SIGKILL');
-  await ended;
-}

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
+import { WAYS } from '../support/hardship.ts';
 import { accountOf, useSshd, type Visit } from '../support/stage.ts';
 
 const KEYS = '# mine\n';
@@ -19,65 +20,107 @@ function canChattr(): boolean {
   return able;
 }
 
-describeSshd('an account whose authorized_keys or ~/.ssh', () => {
-  const stage = useSshd();
-  let visit: Visit;
-  beforeEach(() => {
-    visit = stage.visit();
-    visit.laptop.write('.zshrc', 'yours\n');
-  });
-  const reasonOf = async (step: string): Promise<string> => {
-    const run = await visit.prep(['--json', '--yes', '--skip', 'login-shell'], { password: true });
-    expect(run.stderr).not.toMatch(/^ +at /m);
-    expect(Object.keys(visit.account.tree()).filter((name) => /\.prep-|sent-/.test(name))).toEqual(
-      [],
-    );
-    return accountOf(run).steps.find(({ name }) => name === step)?.reason ?? '';
-  };
-  const keys = (link?: string): void => {
-    visit.account.write('.ssh/', { mode: 0o700 });
-    if (link === undefined)
-      visit.account.write('.ssh/authorized_keys', { content: KEYS, mode: 0o600 });
-    else visit.account.write('.ssh/authorized_keys', { link });
-  };
+WAYS.forEach((way) =>
+  describeSshd(`${way.name}, an account whose authorized_keys or ~/.ssh`, () => {
+    const stage = useSshd(way.server);
+    let visit: Visit;
+    beforeEach(() => {
+      visit = stage.visit();
+      visit.laptop.write('.zshrc', 'yours\n');
+    });
+    const reasonOf = async (step: string): Promise<string> => {
+      const run = await visit.prep(['--json', '--yes', '--skip', 'login-shell'], {
+        password: true,
+      });
+      expect(run.stderr).not.toMatch(/^ +at /m);
+      expect(
+        Object.keys(visit.account.tree()).filter((name) => /\.prep-|sent-/.test(name)),
+      ).toEqual([]);
+      return accountOf(run).steps.find(({ name }) => name === step)?.reason ?? '';
+    };
+    const keys = (link?: string): void => {
+      visit.account.write('.ssh/', { mode: 0o700 });
+      if (link === undefined)
+        visit.account.write('.ssh/authorized_keys', { content: KEYS, mode: 0o600 });
+      else visit.account.write('.ssh/authorized_keys', { link });
+    };
 
-  test("is root's is named with its owner, and the rest is done", async () => {
-    keys();
-    chownSync(join(visit.account.home, '.ssh/authorized_keys'), 0, 0);
-    expect(await reasonOf('authorized-keys')).toMatch(/authorized_keys/);
-    expect(visit.authorizedKeys).toBe(KEYS);
-    expect(visit.account.read('.zshrc')).toBe('yours\n');
-  });
-
-  test('leads nowhere: the key is written where it leads, or the link is named', async () => {
-    keys('nowhere');
-    const reason = await reasonOf('authorized-keys');
-    const made = visit.account.tree()['.ssh/nowhere'] !== undefined;
-    if (made) expect(visit.account.read('.ssh/nowhere')).toContain(visit.keyLine);
-    else expect(reason).toMatch(/authorized_keys|nowhere/);
-    expect(visit.account.tree()['.ssh/authorized_keys']?.type).toBe('symlink');
-  });
-
-  test('is a link to nowhere as ~/.ssh is named, and stays', async () => {
-    visit.account.write('.ssh', { link: 'nowhere' });
-    await reasonOf('ssh-dir');
-    expect(visit.account.tree()['.ssh']).toMatchObject({ type: 'symlink', target: 'nowhere' });
-    expect(visit.account.read('.zshrc')).toBe('yours\n');
-  });
-
-  test.skipIf(!canChattr()).each(['+a', '+i'])(
-    'has the attribute %s is left as it is',
-    async (how) => {
+    test("is root's is named with its owner, and the rest is done", async () => {
       keys();
-      const file = join(visit.account.home, '.ssh/authorized_keys');
-      execFileSync('chattr', [how, file]);
-      stage.later(() => execFileSync('chattr', [how.replace('+', '-'), file]));
-      expect(await reasonOf('authorized-keys')).toMatch(/authorized_keys may not be written/);
+      chownSync(join(visit.account.home, '.ssh/authorized_keys'), 0, 0);
+      expect(await reasonOf('authorized-keys')).toMatch(/authorized_keys/);
       expect(visit.authorizedKeys).toBe(KEYS);
       expect(visit.account.read('.zshrc')).toBe('yours\n');
-    },
-  );
+    });
+
+    test('leads nowhere: the key is written where it leads, or the link is named', async () => {
+      keys('nowhere');
+      const reason = await reasonOf('authorized-keys');
+      const made = visit.account.tree()['.ssh/nowhere'] !== undefined;
+      if (made) expect(visit.account.read('.ssh/nowhere')).toContain(visit.keyLine);
+      else expect(reason).toMatch(/authorized_keys|nowhere/);
+      expect(visit.account.tree()['.ssh/authorized_keys']?.type).toBe('symlink');
+    });
+
+    test('is a link to nowhere as ~/.ssh is named, and stays', async () => {
+      visit.account.write('.ssh', { link: 'nowhere' });
+      await reasonOf('ssh-dir');
+      expect(visit.account.tree()['.ssh']).toMatchObject({ type: 'symlink', target: 'nowhere' });
+      expect(visit.account.read('.zshrc')).toBe('yours\n');
+    });
+
+    test.skipIf(!canChattr()).each(['+a', '+i'])(
+      'has the attribute %s is left as it is',
+      async (how) => {
+        keys();
+        const file = join(visit.account.home, '.ssh/authorized_keys');
+        execFileSync('chattr', [how, file]);
+        stage.later(() => execFileSync('chattr', [how.replace('+', '-'), file]));
+        expect(await reasonOf('authorized-keys')).toMatch(/authorized_keys may not be written/);
+        expect(visit.authorizedKeys).toBe(KEYS);
+        expect(visit.account.read('.zshrc')).toBe('yours\n');
+      },
+    );
+
+    test('is a file as ~/.ssh is named, and stays', async () => {
+      visit.account.write('.ssh', 'mine\n');
+      expect(await reasonOf('ssh-dir')).toMatch(/\.ssh is a file/);
+      expect(visit.account.read('.ssh')).toBe('mine\n');
+      expect(visit.account.read('.zshrc')).toBe('yours\n');
+    });
+
+    test('is a directory as authorized_keys is named, and stays', async () => {
+      visit.account.write('.ssh/authorized_keys/', { mode: 0o700 });
+      expect(await reasonOf('authorized-keys')).toMatch(/authorized_keys is a directory/);
+      expect(visit.account.tree()['.ssh/authorized_keys']?.type).toBe('directory');
+      expect(visit.account.read('.zshrc')).toBe('yours\n');
+    });
+  }),
+);
+
+describe.each(['000', '077', '777'])('an SFTP server with umask %s', (umask) => {
+  describeSshd('makes files', () => {
+    const forced = ['Match User prep_*', `ForceCommand internal-sftp -u ${umask}`];
+    const stage = useSshd({ sftp: 'internal', match: forced });
+
+    test('of the same modes', async () => {
+      const visit = stage.visit();
+      visit.laptop.write('.zshrc', 'yours\n');
+      const run = await visit.prep(['--skip', 'login-shell'], { password: true });
+      expect(run.status, run.stderr).toBe(0);
+      expect(modesOf(visit)).toEqual(['0700', '0600', '0644', '0700']);
+      const again = await visit.prep(['--skip', 'login-shell', '--json']);
+      expect(accountOf(again).status).toBe('unchanged');
+    });
+  });
 });
+
+/** The modes of what prep makes. */
+function modesOf({ account }: Visit): (string | undefined)[] {
+  const tree = account.tree();
+  const names = ['.ssh', '.ssh/authorized_keys', '.zshrc', '.local/state/prep'];
+  return names.map((name) => tree[name]?.mode);
+}
 
 describeSshd('an account with', () => {
   const stage = useSshd();
@@ -89,11 +132,7 @@ describeSshd('an account with', () => {
     visit.laptop.write('.zshrc', 'yours\n');
     const run = await visit.prep(['--yes'], { password: true });
     expect(run.status, run.stderr).toBe(0);
-    const tree = visit.account.tree();
-    const modes = ['.ssh', '.ssh/authorized_keys', '.zshrc', '.local/state/prep'].map(
-      (name) => tree[name]?.mode,
-    );
-    expect(modes).toEqual(['0700', '0600', '0644', '0700']);
+    expect(modesOf(visit)).toEqual(['0700', '0600', '0644', '0700']);
   });
 
   describe.each(['with blank', "it's", '$(touch TOUCHED)', 'a"b'])('a home called %j', (name) => {

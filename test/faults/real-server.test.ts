@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { Hardship, undisturbed, WAYS } from '../support/hardship.ts';
@@ -103,6 +104,23 @@ WAYS.forEach((way) =>
         await hardship.recovers(wanted);
       }
     });
+
+    test('a laptop that vanishes without a word keeps no lock for long', async () => {
+      const proxy = await startProxy(stage.server.port);
+      stage.later(() => void proxy.close());
+      const wanted = await undisturbed(stage, way, proxy.port);
+      const hardship = new Hardship(stage, way, proxy.port);
+      const { visit, flags } = hardship;
+      const gone = new AbortController();
+      const vanishing = visit.begin(flags, gone.signal);
+      while (!visit.account.has('.local/state/prep/lock')) await sleep(2);
+      proxy.freeze();
+      gone.abort();
+      await vanishing;
+      visit.port = stage.server.port;
+      hardship.isWhole();
+      await hardship.recovers(wanted);
+    }, 120_000);
 
     test('two runs at once do it all between them, one after the other', async () => {
       const wanted = await undisturbed(stage, way);

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   lchownSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -97,9 +98,9 @@ export class TestAccount {
     endProcesses(this.name, this.uid);
   }
 
-  /** Whether anything runs for the account. */
-  get idle(): boolean {
-    return processesOf(this.name, this.uid).length === 0;
+  /** Whether anything stands at a path of the home, if only a link to nowhere. */
+  has(path: string): boolean {
+    return lstatSync(join(this.home, path), { throwIfNoEntry: false }) !== undefined;
   }
 
   /** Ends the account's processes and deletes it with its home. */

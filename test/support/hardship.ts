@@ -34,7 +34,8 @@ export class Hardship {
   readonly flags: readonly string[];
 
   constructor(stage: Stage, way: Way, port = stage.server.port) {
-    const knownHosts = stage.server.knownHosts(port);
+    const ports = [...new Set([port, stage.server.port])];
+    const knownHosts = ports.map((one) => stage.server.knownHosts(one)).join('');
     this.visit = stage.visit({ laptop: { knownHosts } });
     this.visit.port = port;
     const { account, laptop } = this.visit;

@@ -23,7 +23,7 @@ export interface Cut {
   readonly beforePiece?: number;
   /** Once so many bytes have passed, in the middle of a piece if need be. */
   readonly afterBytes?: number;
-  /** The line stays, but nothing passes any more, either way. */
+  /** The line stays, but nothing passes any more, either way; not even that one side has gone. */
   readonly freezes?: boolean;
 }
 
@@ -87,6 +87,11 @@ export class Proxy {
     await closed;
   }
 
+  /** Nothing passes any more, either way. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
   /** What comes from here on passes again. */
   thaw(): void {
     this.#frozen = false;
@@ -142,8 +147,8 @@ export class Proxy {
         this.#pass(direction, data, to);
       });
     });
-    from.on('end', () => later(() => to.end()));
-    from.on('close', () => later(() => to.destroy()));
+    from.on('end', () => later(() => this.#frozen || to.end()));
+    from.on('close', () => later(() => this.#frozen || to.destroy()));
   }
 
   #count(direction: Direction, bytes: number): void {
@@ -168,7 +173,7 @@ export class Proxy {
   }
 
   #break(): void {
-    if (this.cut?.freezes === true) this.#frozen = true;
+    if (this.cut?.freezes === true) this.freeze();
     else this.hangUp();
   }
 }

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import type { AccountOptions } from './account.ts';
 import { Laptop, runPrep, type LaptopOptions, type PrepOptions, type PrepRun } from './laptop.ts';
@@ -50,6 +51,19 @@ export class Visit {
       env: { ...env, ...(password && { PREP_PASSWORD: this.account.password }) },
       ...rest,
     });
+  }
+
+  /** Runs prep with the password until it is aborted, without a chance to say goodbye. */
+  begin(args: readonly string[], signal: AbortSignal): Promise<void> {
+    const command = [resolve('dist/main.js'), ...args, this.destination];
+    const env = this.laptop.env({ PREP_PASSWORD: this.account.password });
+    const child = spawn(process.execPath, command, {
+      env,
+      stdio: 'ignore',
+      signal,
+      killSignal: 'SIGKILL',
+    });
+    return new Promise((done) => child.on('error', () => undefined).on('close', () => done()));
   }
 
   /** Runs `prep undo --yes DESTINATION` with the password. */
