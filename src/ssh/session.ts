@@ -51,7 +51,7 @@ export interface Session {
   readonly key?: string | undefined;
   /** Runs a command through the account's login shell. @throws PrepError where the server refuses the channel. */
   exec(command: string, pty?: Pty): Promise<Channel>;
-  /** Opens SFTP; undefined where the account has none. */
+  /** Opens SFTP; undefined where the account has none. @throws PrepError `connection-lost` */
   sftp(): Promise<Sftp | undefined>;
   /** Hangs up at once. */
   close(): void;

@@ -80,14 +80,17 @@ function answered<T>(
   });
 }
 
-/** SFTP over `client`; undefined where the server has no such subsystem or allows no further channel. */
+/**
+ * SFTP over `client`; undefined where the server has no such subsystem or allows no further channel, or the connection
+ * is gone.
+ */
 export function sharedSftp(client: Client): Promise<Sftp | undefined> {
-  return new Promise((resolve) => {
+  return new Promise<Sftp>((resolve, reject) => {
     client.sftp((error, raw) => {
-      if (error) return resolve(undefined);
+      if (error) return reject(error);
       // Every pending request adds listeners to the connection.
       client.setMaxListeners(100);
       resolve(new SharedSftp(client, raw));
     });
-  });
+  }).catch(() => undefined);
 }

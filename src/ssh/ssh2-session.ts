@@ -39,7 +39,11 @@ export class Ssh2Session implements Session {
 
   async sftp(): Promise<Sftp | undefined> {
     const { sharedSftp } = await import('./sftp.ts');
-    return sharedSftp(this.#client);
+    const sftp = await sharedSftp(this.#client);
+    // What became of a broken connection says nothing of the account.
+    if (sftp === undefined && !this.#wire.writable)
+      throw new PrepError({ code: 'connection-lost', certain: 0, uncertain: 0 });
+    return sftp;
   }
 
   /** A connection from there to another host, as `ssh -W` makes it. @throws PrepError `cannot-connect` */
