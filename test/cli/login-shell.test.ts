@@ -1,5 +1,7 @@
-import { rmSync, writeFileSync } from 'node:fs';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { accountOf, ran, statusesOf, useSshd, type Visit } from '../support/stage.ts';
 
@@ -131,5 +133,26 @@ describeSshd('the login shell', () => {
     const run = await visit.prep(['--skip', 'login-shell'], { password: true });
     expect(run.status, run.stderr).toBe(0);
     expect(visit.account.passwdShell()).toBe('/bin/bash');
+  });
+});
+
+describeSshd('a zsh that crashes', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'prep-crash-'));
+  const crash = join(folder, 'zsh');
+  writeFileSync(crash, '#!/bin/sh\nkill -SEGV $$\n', { mode: 0o755 });
+  chmodSync(folder, 0o755);
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const stage = useSshd({ mounts: [[crash, '/usr/bin/zsh']] });
+
+  test('never becomes the login shell, and the key still lets in', async () => {
+    const visit = stage.visit();
+    const run = await visit.prep(['--yes'], { password: true });
+    expect(run.status).toBe(1);
+    expect(run.stderr).toMatch(/zsh does not start .*the login shell was left alone/);
+    expect(visit.account.passwdShell()).toBe('/bin/bash');
+    expect(await visit.ssh('true')).toMatchObject({ status: 0 });
+    const fallback = await visit.prep(['--yes', '--shell-fallback'], { password: true });
+    expect(fallback.status).toBe(1);
+    expect(await visit.ssh('true')).toMatchObject({ status: 0 });
   });
 });

@@ -74,6 +74,26 @@ async function problemOf(promise: Promise<unknown>): Promise<unknown> {
   return error instanceof PrepError ? error.problem : error;
 }
 
+describe('where keys are looked for (as ssh-copy-id knows the places)', () => {
+  test.each<[string, readonly string[], string]>([
+    ['anywhere', [], '.ssh/authorized_keys'],
+    ['on Haiku', ['os Haiku'], 'config/settings/ssh/authorized_keys'],
+    [
+      'on OpenWrt, by root',
+      ['keys-at /etc/dropbear/authorized_keys'],
+      '/etc/dropbear/authorized_keys',
+    ],
+    [
+      'on Haiku with a configuration that names another place',
+      ['os Haiku', 'sshd-config\n/etc/ssh/sshd_config:AuthorizedKeysFile %h/keys'],
+      'keys',
+    ],
+  ])('%s', async (_, sayings, file) => {
+    const others = ACCOUNT.filter((one) => one !== 'os Linux' || !sayings.includes('os Haiku'));
+    expect((await facts([...others, ...sayings])).keysFile).toBe(file);
+  });
+});
+
 describe('an answer', () => {
   const wanted = {
     account: {
