@@ -67,7 +67,7 @@ export async function prepare(destination: string, options: PrepareOptions = {})
   const onlooker = {
     view: { observe: observe ?? ((): void => undefined) },
     prompter: prompter ?? unattended(true),
-    attended: false,
+    attended: prompter !== undefined,
   };
   const secret = password === undefined ? undefined : new Secret(password);
   const world = worldOf(wishesFor(flags, undefined), all, onlooker, homedir(), secret);

@@ -1,20 +1,24 @@
 import type { CustomStep } from '../core/configuration.ts';
 import type { Facts, Reading } from '../core/facts.ts';
 import type { Desired, Verdict } from '../core/plan.ts';
+import { checkedChanges, checkedPrograms, checkedReadings } from './verdict-schema.ts';
 
 type FunctionName = 'reads' | 'plan' | 'programs';
 
 /** A step of the user's own that may fail like any program: then it is blocked and says why, and the others go on. */
 export function guarded(step: object): CustomStep {
   const own = step as CustomStep;
-  const trouble = new Set<string>();
-  const tried = <T>(name: FunctionName, call: () => readonly T[]): readonly T[] => {
+  /** What went wrong, by what was wanted: one account's trouble is no other's. */
+  const trouble = new WeakMap<Desired, string>();
+  const tried = <T>(
+    name: FunctionName,
+    desired: Desired,
+    call: () => readonly T[],
+  ): readonly T[] => {
     try {
-      const found: unknown = call();
-      if (!Array.isArray(found)) throw new TypeError('it gives no list');
-      return found as readonly T[];
+      return call();
     } catch (error) {
-      trouble.add(sentence(name, error));
+      if (!trouble.has(desired)) trouble.set(desired, sentence(name, error));
       return [];
     }
   };
@@ -22,10 +26,12 @@ export function guarded(step: object): CustomStep {
     name: own.name,
     title: own.title,
     ...(own.before !== undefined && { before: own.before }),
-    reads: (desired: Desired): readonly Reading[] => tried('reads', () => own.reads(desired)),
-    programs: (desired: Desired) => tried('programs', () => own.programs?.(desired) ?? []),
+    reads: (desired: Desired): readonly Reading[] =>
+      tried('reads', desired, () => checkedReadings(own.reads(desired))),
+    programs: (desired: Desired): readonly string[] =>
+      tried('programs', desired, () => checkedPrograms(own.programs?.(desired) ?? [])),
     plan(facts: Facts, desired: Desired): Verdict {
-      const [because] = trouble;
+      const because = trouble.get(desired);
       if (because !== undefined) return { kind: 'blocked', because };
       try {
         return verdict(own.plan(facts, desired));
@@ -47,9 +53,8 @@ function verdict(found: unknown): Verdict {
   if (typeof given['then'] === 'function') throw new TypeError('it must not be async');
   const { kind, because, changes } = given;
   if (kind === 'changes' && Array.isArray(changes)) {
-    return changes.length > 0
-      ? (found as Verdict)
-      : { kind: 'settled', because: 'nothing to change' };
+    if (changes.length === 0) return { kind: 'settled', because: 'nothing to change' };
+    return { ...(found as Verdict & { kind: 'changes' }), changes: checkedChanges(changes) };
   }
   if ((kind === 'settled' || kind === 'blocked') && typeof because === 'string') {
     return { kind, because };

@@ -10,7 +10,6 @@ import type {
 import type { PackageWish } from '../core/plan.ts';
 import { PrepError } from '../core/problem.ts';
 import { cannotRead, expandTilde, systemCause } from '../local/files.ts';
-import { guarded } from './guarded-step.ts';
 
 const WHAT = 'configuration file';
 
@@ -59,6 +58,7 @@ export async function loadConfig(
   });
   const found = file.endsWith('.json') ? parsed(file, text) : await executed(file, api);
   const { checked } = await import('./schema.ts');
+  const { guarded } = await import('./guarded-step.ts');
   const { hosts = {}, steps = [], ...all } = checked(file, found);
   const resolved = resolver(path.dirname(file), home);
   return {

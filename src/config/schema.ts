@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { suggestion } from '../core/nearest.ts';
 import { PrepError } from '../core/problem.ts';
+import { complaint, isObject } from './complaint.ts';
 
 /** What each place must be, in words; what stands there instead is added. */
 const TEXT = v.pipe(v.string('a string'), v.nonEmpty('a string that is not empty'));
@@ -85,16 +86,8 @@ const config = object({
 export function checked(file: string, found: unknown): v.InferOutput<typeof config> {
   const result = v.safeParse(config, found, { abortEarly: true });
   if (result.success) return result.output;
-  const [issue] = result.issues;
-  const where = placeOf((issue.path ?? []).map(({ key }) => key)) || 'the whole';
-  throw new PrepError({ code: 'bad-config', file, where, cause: causeOf(issue) });
-}
-
-function causeOf({ type, message, input }: v.InferIssue<typeof config>): string {
-  // An object's own complaints are about its keys, and say it all.
-  if (type === 'strict_object') return message;
-  if (type === 'loose_object' && input === undefined) return 'is missing';
-  return `must be ${message}, not ${described(input)}`;
+  const { where, cause } = complaint(result.issues[0]);
+  throw new PrepError({ code: 'bad-config', file, where: where || 'the whole', cause });
 }
 
 /** An object with these keys and no others. */
@@ -110,31 +103,6 @@ function object<T extends v.ObjectEntries>(entries: T) {
   );
 }
 
-/** What stands in the wrong place, short enough for a sentence. */
-function described(input: unknown): string {
-  if (typeof input === 'function') return 'a function';
-  if (Array.isArray(input)) return input.length === 0 ? 'an empty list' : 'a list';
-  if (isObject(input)) return 'an object';
-  const text = typeof input === 'string' ? JSON.stringify(input) : String(input);
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
-}
-
-function isObject(input: unknown): input is object {
-  return typeof input === 'object' && input !== null && !Array.isArray(input);
-}
-
 function has(input: unknown, key: string): boolean {
   return isObject(input) && key in input;
-}
-
-/** A place as JavaScript writes it: `hosts["web*"].shell`, `dotfiles[2].to`. */
-function placeOf(keys: readonly unknown[]): string {
-  return keys
-    .map((key, index) => {
-      if (typeof key === 'number') return `[${key}]`;
-      const name = String(key);
-      if (!/^[A-Za-z_$][\w$]*$/.test(name)) return `[${JSON.stringify(name)}]`;
-      return index === 0 ? name : `.${name}`;
-    })
-    .join('');
 }

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { codeIn } from '../support/documentation.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { runPrep } from '../support/laptop.ts';
-import { accountOf, statusesOf, useSshd, type Visit } from '../support/stage.ts';
+import { accountOf, statusesOf, useSshd, type Summary, type Visit } from '../support/stage.ts';
 
 /** A project of the user's own, in which the built package is installed as `prep`. */
 class Project {
@@ -129,6 +129,27 @@ describeSshd("a step of one's own", () => {
     ['throws', "plan() { throw new Error('boom'); }", /its own function plan\(\) failed \(boom\)/],
     ['is async', 'async plan() {}', /it must not be async/],
     ['gives nonsense', 'plan: () => 5', /it gives no verdict/],
+    [
+      'gives changes that are none',
+      `plan: () => ({ kind: 'changes', changes: [{}] })`,
+      /its own function plan\(\) failed \(changes\[0\]\S* [^\n]+\); mend the step/,
+    ],
+    [
+      'gives a change without `before`',
+      `plan: () => ({ kind: 'changes', changes: [{ what: 'entry', path: 'x', after: { kind: 'absent' }, reason: '' }] })`,
+      /\(changes\[0\]\.before is missing\)/,
+    ],
+    [
+      'gives an entry of no kind',
+      `plan: () => ({ kind: 'changes', changes: [{ what: 'entry', path: 'x', before: { kind: 'absent' }, after: { kind: 'socket' }, reason: '' }] })`,
+      /\(changes\[0\]\.after\S* must be an entry of a kind that prep knows, not /,
+    ],
+    [
+      'reads nonsense',
+      `reads: () => [{}], plan: () => 5`,
+      /reads\(\) failed \(\[0\]\.path is missing\)/,
+    ],
+    ['reads no list', `reads: () => 5, plan: () => 5`, /must be a list of readings, not 5/],
   ])('that %s is blocked; the others are done', async (_why, plan, words) => {
     const step = `{ name: 'broken', title: 'broken', reads: () => [], ${plan} }`;
     project.write({ 'own.mjs': `export default { steps: [${step}] };` });
@@ -137,6 +158,21 @@ describeSshd("a step of one's own", () => {
     expect(run.status).toBe(1);
     expect(run.stderr).toMatch(words);
     expect(statusesOf(run)).toEqual({ 'ssh-dir': 'changed', broken: 'blocked' });
+  });
+
+  test('that fails for one account is blocked there alone', async () => {
+    const reads = `() => { if (count++ === 0) throw new Error('first'); return []; }`;
+    const plan = `() => ({ kind: 'settled', because: 'fine' })`;
+    const step = `{ name: 'moody', title: 'moody', reads: ${reads}, plan: ${plan} }`;
+    project.write({ 'own.mjs': `let count = 0;\nexport default { steps: [${step}] };` });
+    const other = stage.visit();
+    const args = ['--config', project.path('own.mjs'), '--only', 'moody', '--json'];
+    other.authorize(visit.laptop.read('.ssh/id_ed25519.pub')!);
+    visit.authorize();
+    const run = await visit.prep([...args, '--concurrency', '1', other.destination]);
+    expect(run.status).toBe(1);
+    const { accounts } = run.events.at(-1) as unknown as Summary;
+    expect(accounts.map(({ steps }) => steps[0]?.status)).toEqual(['blocked', 'unchanged']);
   });
 
   test('is at hand for a program, too', async () => {
@@ -166,5 +202,45 @@ console.log(JSON.stringify({ status: report.status, verified: report.verified, s
       seen: expect.arrayContaining(['plan', 'outcome', 'applied', 'verified']),
     });
     expect(visit.account.read('.hushlogin')).toBe('');
+  });
+
+  test('may have the questions asked by the program', async () => {
+    project.write({
+      'program.mjs': `import { prepare } from 'prep';
+import { inspect } from 'node:util';
+const { Secret } = await import(process.argv[3]);
+const asked = [];
+const prompter = {
+  password: async (message) => (asked.push(message), new Secret(process.env.SECRET)),
+  confirm: async (message) => (asked.push(message), false),
+};
+const report = await prepare(process.argv[2], { only: ['dotfiles'], prompter, verify: false });
+console.log(JSON.stringify({ status: report.status, asked }));
+`,
+    });
+    rmSync(visit.laptop.path('.ssh/id_ed25519'));
+    visit.account.write('.zshrc', 'theirs\n');
+    visit.laptop.write('.zshrc', 'mine\n');
+    const program = [project.path('program.mjs'), visit.destination, project.path('secret.mjs')];
+    project.write({
+      'secret.mjs': `export class Secret {
+  #text; constructor(text) { this.#text = text; }
+  get empty() { return this.#text === ''; }
+  reveal() { return this.#text; }
+}`,
+    });
+    const run = execFileSync(process.execPath, program, {
+      encoding: 'utf8',
+      env: { ...visit.laptop.env(), SECRET: visit.account.password },
+      timeout: 40_000,
+    });
+    expect(JSON.parse(run)).toEqual({
+      status: 'failed',
+      asked: [
+        `${visit.account.name}@127.0.0.1's password:`,
+        expect.stringMatching(/^Replace \.zshrc on /),
+      ],
+    });
+    expect(visit.account.read('.zshrc')).toBe('theirs\n');
   });
 });
