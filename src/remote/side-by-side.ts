@@ -24,20 +24,45 @@ export async function inOrder(
   changes: readonly Change[],
   make: (change: Change, index: number) => Promise<void>,
 ): Promise<void> {
-  const last = new Map<string, Promise<void>>();
+  const places = new Places();
   const underWay = new Set<Promise<void>>();
   for (const [index, change] of changes.entries()) {
     while (underWay.size >= AT_ONCE) await Promise.race(underWay);
     const path = change.what === 'entry' ? change.path : '';
-    const earlier = [...last].flatMap(([other, made]) => (concerns(path, other) ? [made] : []));
-    const made = Promise.all(earlier).then(() => make(change, index));
-    last.set(path, made);
+    const made = Promise.all(places.concerning(path)).then(() => make(change, index));
+    places.add(path, made);
     underWay.add(made);
-    void made.finally(() => underWay.delete(made));
+    const over = (): void => void underWay.delete(made);
+    made.then(over, over);
   }
   await Promise.all(underWay);
 }
 
-function concerns(a: string, b: string): boolean {
-  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
+/** What is being made, by where. */
+class Places {
+  readonly #last = new Map<string, Promise<void>>();
+  /** What came below a path since the last change of the path itself. */
+  readonly #below = new Map<string, Promise<void>[]>();
+
+  /** What must be over before a path is touched. */
+  concerning(path: string): readonly Promise<void>[] {
+    const above = [path, ...foldersOf(path)].flatMap((place) => this.#last.get(place) ?? []);
+    return [...above, ...(this.#below.get(path) ?? [])];
+  }
+
+  add(path: string, made: Promise<void>): void {
+    this.#last.set(path, made);
+    this.#below.delete(path);
+    for (const folder of foldersOf(path)) {
+      const others = this.#below.get(folder);
+      if (others === undefined) this.#below.set(folder, [made]);
+      else others.push(made);
+    }
+  }
+}
+
+/** Every folder above a path that its name has. */
+function foldersOf(path: string): readonly string[] {
+  const parts = path.split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
 }
