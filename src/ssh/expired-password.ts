@@ -79,12 +79,21 @@ export async function expiryOf(session: Session): Promise<PrepError | undefined>
 async function changeExpired(session: Session, current: Secret, next: NewPassword): Promise<void> {
   const pty = { term: 'dumb', columns: 80, rows: 24 };
   const channel = await session.exec('true', pty);
-  const dialogue = new Dialogue(current, next, (line) => channel.stdin.write(`${line}\n`));
-  const timer = setTimeout(() => channel.close(), PATIENCE);
+  let timer: NodeJS.Timeout | undefined;
+  const wait = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => channel.close(), PATIENCE);
+  };
+  const dialogue = new Dialogue(current, next, (line) => {
+    wait();
+    channel.stdin.write(`${line}\n`);
+  });
+  wait();
   channel.stderr.resume();
   channel.stdout.on('data', (data: Buffer) => {
-    timer.refresh();
-    dialogue.hear(data.toString('utf8'), () => channel.close());
+    wait();
+    // A person may take as long as it takes to invent a password.
+    if (dialogue.hear(data.toString('utf8'), () => channel.close())) clearTimeout(timer);
   });
   const exit = await channel.exit;
   clearTimeout(timer);
@@ -99,6 +108,7 @@ class Dialogue {
   readonly #next: NewPassword;
   readonly #say: (line: string) => void;
   #heard = '';
+  #answering = false;
   failure: unknown;
 
   constructor(current: Secret, next: NewPassword, say: (line: string) => void) {
@@ -115,20 +125,24 @@ class Dialogue {
     return printable(lines.at(-1)?.trim() ?? '');
   }
 
-  /** Takes what passwd said next, and answers its question if it is one. */
-  hear(text: string, hangUp: () => void): void {
+  /** Takes what passwd said next, and answers its question if it is one. Whether it waits for us now. */
+  hear(text: string, hangUp: () => void): boolean {
     this.#heard += text.replaceAll('\r', '');
     const question = /[^\n]*password[^\n]*: *$/i.exec(this.#heard)?.[0];
-    if (question === undefined) return;
+    if (question === undefined) return this.#answering;
     const said = this.lastLine;
     this.#heard = '';
-    this.#answer(question, said).then(
-      (secret) => this.#say(secret.reveal()),
-      (error: unknown) => {
-        this.failure = error;
-        hangUp();
-      },
-    );
+    this.#answering = true;
+    this.#answer(question, said)
+      .finally(() => (this.#answering = false))
+      .then(
+        (secret) => this.#say(secret.reveal()),
+        (error: unknown) => {
+          this.failure = error;
+          hangUp();
+        },
+      );
+    return true;
   }
 
   #answer(question: string, said: string): Promise<Secret> {
