@@ -51,12 +51,15 @@ export async function serve(job: Job): Promise<readonly Report[]> {
     if (retry !== undefined && !options.dryRun) writeRetry(retry, job, reports);
   };
   job.onInterrupt(() => sumUp(fleet.soFar()));
-  const reports = await fleet.run();
-  job.onInterrupt(() => undefined);
-  sumUp(reports);
-  hops.close();
-  await view.finish();
-  return reports;
+  try {
+    const reports = await fleet.run();
+    job.onInterrupt(() => undefined);
+    sumUp(reports);
+    return reports;
+  } finally {
+    hops.close();
+    await view.finish();
+  }
 }
 
 function membersOf({ targets, worldFor }: Job, begin: Begin, hops: SharedHops): readonly Member[] {

@@ -97,7 +97,7 @@ export function words(p: Problem): Words {
       ];
     case 'no-answer':
       return [
-        `no answer from ${printable(p.host)} port ${p.port} within ${p.seconds} s`,
+        `no answer from ${printable(p.host)} port ${p.port} within ${p.seconds} s${p.from === undefined ? '' : ` (from ${printable(p.from)})`}`,
         'check the host, the port and any firewall between',
       ];
     case 'not-ssh':

@@ -29,7 +29,8 @@ export type Problem =
   /** `family` of IP, where only addresses of one are wanted. */
   | { code: 'cannot-resolve'; host: string; family?: 4 | 6 }
   | { code: 'cannot-connect'; host: string; port: number; cause: string }
-  | { code: 'no-answer'; host: string; port: number; seconds: number }
+  /** `from`: the jump host that asked. */
+  | { code: 'no-answer'; host: string; port: number; seconds: number; from?: string }
   | { code: 'not-ssh'; host: string; port: number; said: string }
   | {
       code: 'no-common-algorithm';

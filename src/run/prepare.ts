@@ -55,10 +55,15 @@ export async function beginPreparing(
     return async () => {
       await preparation.writePair();
       const attempt = proof instanceof LoginKey ? keyTrial(world, reached, proof) : proof;
-      const done = await carryOut(world, agreed, reached, readings);
-      const report = await proven(world, agreed, reached, done, attempt);
-      const { port } = world.wishes;
-      return { ...report, ...(port !== undefined && { port }) };
+      try {
+        const done = await carryOut(world, agreed, reached, readings);
+        const report = await proven(world, agreed, reached, done, attempt);
+        const { port } = world.wishes;
+        return { ...report, ...(port !== undefined && { port }) };
+      } catch (error) {
+        if (typeof attempt === 'object') attempt.trial.cancel();
+        throw error;
+      }
     };
   });
 }

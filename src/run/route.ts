@@ -66,8 +66,7 @@ function overHop(world: World, hop: Destination, before: readonly Destination[])
   let reached: Promise<Hop> | undefined;
   return {
     route: async (beyond: Settings): Promise<Duplex> => {
-      const { address, port } = beyond;
-      if (reached !== undefined) return (await reached).session.forward(address, port);
+      if (reached !== undefined) return (await reached).session.forward(beyond);
       reached = reachHop(world, hop, before, beyond);
       const { onwards } = await reached;
       if ('refused' in onwards) throw onwards.refused;
@@ -135,10 +134,11 @@ async function reachHop(
 }
 
 /** The first connection from a host on the way; an expired password shows itself by its being forbidden. */
-async function goOn(session: Ssh2Session, { address, port }: Settings): Promise<Onwards> {
+async function goOn(session: Ssh2Session, beyond: Settings): Promise<Onwards> {
   try {
-    return await session.forward(address, port);
+    return await session.forward(beyond);
   } catch (error) {
+    if (problemOf(error).code === 'no-answer') return { refused: error };
     const expiry = await expiryOf(session);
     if (expiry !== undefined) throw expiry;
     return { refused: error };
@@ -151,6 +151,7 @@ export function atHop({ label }: Settings, error: unknown): unknown {
   const asItIs = ['interrupted', 'no-answer-given', 'needs-an-answer', 'jump-host'];
   if (asItIs.includes(problem.code)) return error;
   // What is beyond the host says itself from where it cannot be reached.
+  if (problem.code === 'no-answer' && problem.from === label) return error;
   if (problem.code === 'cannot-connect' && problem.cause.startsWith(`from ${label}: `))
     return error;
   return new PrepError({ code: 'jump-host', hop: label, problem }, error);

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { PrepError } from '../core/problem.ts';
 import type { Access } from './access.ts';
 import { algorithmsToOffer } from './algorithms.ts';
@@ -27,7 +28,7 @@ export async function connect(
   let connection: Connection | undefined;
   const login = new Login(access, () => connection?.sendFirst());
   const open = async (now: ConnectOptions): Promise<Ssh2Session> => {
-    const wire = await (now.route ?? directly)(settings);
+    const wire = await unlessAborted((now.route ?? directly)(settings), now.signal);
     connection = new Connection(settings, access, judge, login, { ...now, wire, algorithms });
     return connection.open();
   };
@@ -42,6 +43,24 @@ export async function connect(
     access.password?.withdraw(error);
     throw error;
   }
+}
+
+/** What is on the way may take long, as a host that is logged in to does. @throws PrepError `interrupted` */
+async function unlessAborted(
+  route: Duplex | Promise<Duplex>,
+  signal: AbortSignal | undefined,
+): Promise<Duplex> {
+  if (signal === undefined) return route;
+  const wire = Promise.resolve(route);
+  const aborted = new Promise<never>((_, reject) => {
+    const giveUp = (): void => {
+      wire.then((late) => late.destroy()).catch(() => undefined);
+      reject(new PrepError({ code: 'interrupted' }));
+    };
+    if (signal.aborted) giveUp();
+    else signal.addEventListener('abort', giveUp, { once: true });
+  });
+  return Promise.race([aborted, wire]);
 }
 
 async function openAtLast(

@@ -68,6 +68,8 @@ export function channelOver(
       env: { ...process.env, ...(pty !== undefined && { TERM: pty.term }) },
     },
   );
+  // ssh may have ended just now, as `exit` will tell.
+  child.stdin.on('error', () => undefined);
   const exit = new Promise<Exit>((resolve) => {
     child.on('error', () => resolve({ kind: 'lost' }));
     // ssh(1) ends with 255 when the connection broke.

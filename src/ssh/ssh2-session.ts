@@ -3,6 +3,10 @@ import type { Client, ClientChannel } from 'ssh2';
 import { printable } from '../core/printable.ts';
 import { PrepError, type Problem } from '../core/problem.ts';
 import type { Channel, Exit, Pty, Session, Sftp } from './session.ts';
+import type { Settings } from './settings.ts';
+
+/** Where a connection from the server is to lead, and how long it may take. */
+type Beyond = Pick<Settings, 'address' | 'port' | 'connectTimeout'>;
 
 /** A session over ssh2. */
 export class Ssh2Session implements Session {
@@ -46,12 +50,24 @@ export class Ssh2Session implements Session {
     return sftp;
   }
 
-  /** A connection from there to another host, as `ssh -W` makes it. @throws PrepError `cannot-connect` */
-  forward(host: string, port: number): Promise<Duplex> {
+  /**
+   * A connection from there to another host, as `ssh -W` makes it; the server says nothing until it knows whether
+   * it came about, for which it is given `connectTimeout` milliseconds.
+   * @throws PrepError `cannot-connect`, `no-answer`
+   */
+  forward({ address: host, port, connectTimeout }: Beyond): Promise<Duplex> {
+    const from = this.label;
     return new Promise((resolve, reject) => {
+      let late = false;
+      const timer = setTimeout(() => {
+        late = true;
+        const seconds = connectTimeout / 1000;
+        reject(new PrepError({ code: 'no-answer', host, port, seconds, from }));
+      }, connectTimeout);
       this.#client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
-        if (!error) return resolve(channel);
-        const cause = `from ${this.label}: ${printable(error.message)}`;
+        clearTimeout(timer);
+        if (!error) return late ? void channel.destroy() : resolve(channel);
+        const cause = `from ${from}: ${printable(error.message)}`;
         reject(new PrepError({ code: 'cannot-connect', host, port, cause }, error));
       });
     });

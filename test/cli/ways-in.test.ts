@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -246,6 +246,32 @@ describeSshd('jump hosts', () => {
     expect(first.server.logins()).toHaveLength(1);
   });
 
+  test('are given no longer than ConnectTimeout to reach the destination', async () => {
+    const { visit, hops } = journey(first);
+    hops[0]!.authorize(visit);
+    const port = await silentPort(stage);
+    const config = visit.laptop.path('their_config');
+    const known = visit.laptop.path('.ssh/known_hosts');
+    writeFileSync(config, `Host *\n  ConnectTimeout 2\n  UserKnownHostsFile ${known}\n`);
+    const silent = `${visit.account.name}@127.0.0.1:${port}`;
+    const run = await ranPrep(visit, ['-F', config, '-J', hops[0]!.name, '-y', ...QUICK, silent]);
+    const { name } = hops[0]!.account;
+    expect(run).toMatchObject({ status: 1, stdout: '' });
+    expect(run.stderr).toBe(
+      `prep: ${silent}: no answer from 127.0.0.1 port ${port} within 2 s (from ${name}@127.0.0.1); check the host, the port and any firewall between\n`,
+    );
+  });
+
+  test('are hung up on where the retry file cannot be written in the end', async () => {
+    const { visit, hops } = journey(first);
+    hops[0]!.authorize(visit);
+    const retry = ['--retry', '/proc/prep-retry'];
+    const args = ['-J', hops[0]!.name, '-y', ...retry, ...QUICK];
+    const run = await visit.prep(args, { timeout: 20_000 });
+    expect(run.status).toBe(1);
+    expect(run.stderr).toMatch(/^prep: cannot write the retry file [^\n]+\n$/m);
+  });
+
   test('that forward nothing are named', async () => {
     const { visit, hops } = journey(closed);
     hops[0]!.authorize(visit);
@@ -326,6 +352,15 @@ describeSshd('ProxyCommand', () => {
       await sleep(50);
     }
     expect(running(stage.server.port)).toBe(0);
+  });
+
+  test('that says nothing is given no longer than ConnectTimeout', async () => {
+    const { visit, args } = through('sleep 1234');
+    writeFileSync(args[1]!, `${readFileSync(args[1]!, 'utf8')}  ConnectTimeout 2\n`);
+    const run = await visit.prep([...args, ...QUICK], { password: true, timeout: 20_000 });
+    expect(run).toMatchObject({ status: 1, stdout: '' });
+    expect(run.stderr).toMatch(/: no answer from 127\.0\.0\.1 port \d+ within 2 s; /);
+    expect(spawnSync('pgrep', ['-f', 'sleep 1234']).status).toBe(1);
   });
 
   test.each([
@@ -617,6 +652,27 @@ async function withSilentMaster(stage: Stage): Promise<Pick<Mastered, 'visit' | 
   await new Promise<void>((resolve) => server.listen(silent.socket, resolve));
   stage.later(() => server.close());
   return silent;
+}
+
+/** A port whose listener takes no connection, and has no place left for one to wait in. */
+async function silentPort(stage: Stage): Promise<number> {
+  const script = `use IO::Socket::INET; $| = 1;
+my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0);
+print $s->sockport, "\\n"; sleep 600`;
+  const child = spawn('perl', ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  stage.later(() => child.kill('SIGKILL'));
+  const port = await new Promise<number>((done) =>
+    child.stdout.once('data', (text: Buffer) => done(Number(text.toString()))),
+  );
+  for (let connected = true; connected;) {
+    const socket = connect(port, '127.0.0.1');
+    stage.later(() => socket.destroy());
+    connected = await Promise.race([
+      new Promise<true>((done) => socket.once('connect', () => done(true))),
+      sleep(500).then(() => false),
+    ]);
+  }
+  return port;
 }
 
 /** Runs prep for a destination that is named otherwise than the visit's own. */
