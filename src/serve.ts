@@ -23,6 +23,8 @@ export interface Job {
   readonly view: View;
   /** Told how to say what is known, where the run ends before its time. */
   readonly onInterrupt: (lastWords: () => void) => void;
+  /** Told that the summary, after which nothing more is said, was given. */
+  readonly onSummary: () => void;
 }
 
 /**
@@ -48,6 +50,7 @@ export async function serve(job: Job): Promise<readonly Report[]> {
   });
   const sumUp = (reports: readonly Report[]): void => {
     observe({ type: 'summary', reports });
+    job.onSummary();
     if (retry !== undefined && !options.dryRun) writeRetry(retry, job, reports);
   };
   job.onInterrupt(() => sumUp(fleet.soFar()));

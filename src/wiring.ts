@@ -5,13 +5,14 @@ import type { Options } from './cli/options.ts';
 import { wishesFor } from './configured.ts';
 import type { Configuration } from './core/configuration.ts';
 import { label, type Destination } from './core/destination.ts';
-import type { Report } from './core/event.ts';
+import type { Event, Observer, Report } from './core/event.ts';
 import type { Desired, Step } from './core/plan.ts';
 import { printable } from './core/printable.ts';
-import { explain, PrepError, problemOf } from './core/problem.ts';
+import { explain, PrepError, problemOf, type Problem } from './core/problem.ts';
 import type { Prompter } from './core/prompter.ts';
 import { answeringSafely, unattended } from './core/unattended.ts';
 import { givenNewPassword, givenPassword } from './local/password.ts';
+import { failure } from './run/fleet.ts';
 import type { World } from './run/world.ts';
 import { resolveSettings } from './ssh/settings.ts';
 import type { Target } from './targets.ts';
@@ -54,15 +55,46 @@ export async function run(invocation: Invocation, setup: Setup): Promise<number>
 
 type OnAccounts = Extract<Invocation, { command: 'prepare' | 'undo' }>;
 
+/** How far a run on accounts has come. */
+interface Progress {
+  /** The accounts that are known by now. */
+  destinations: readonly Destination[];
+  /** Whether the summary was given. */
+  summed: boolean;
+}
+
+/** Does it, and with `--json` ends with the summary also where nothing could begin. */
 async function onAccounts(invocation: OnAccounts, setup: Setup): Promise<number> {
+  const { destinations, options } = invocation;
+  const progress = { destinations, summed: false };
+  try {
+    return await served(invocation, setup, progress);
+  } catch (error) {
+    if (!options.json || progress.summed) throw error;
+    const { observe } = await viewFor(options);
+    return inTheWay(observe, error, () => notBegun(progress, problemOf(error)));
+  }
+}
+
+/** Every account that is known, none of which was worked on. */
+function notBegun({ destinations }: Progress, problem: Problem): Event & { type: 'summary' } {
+  return { type: 'summary', reports: destinations.map((one) => failure(one, problem)) };
+}
+
+async function served(invocation: OnAccounts, setup: Setup, progress: Progress): Promise<number> {
   const { steps } = setup;
   const { command, options } = invocation;
   const targets = await targetsFor(invocation, steps);
+  progress.destinations = targets.map(({ destination }) => destination);
   const settings = settingsFor(targets);
   const password = await givenPassword(options.passwordFile);
   const newPassword = await givenNewPassword(options.newPasswordFile);
   const terminal = await openTerminal(options, targets);
-  process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
+  endOnSignals(terminal);
+  const { view } = terminal;
+  if (options.json) {
+    terminal.lastWords = () => view.observe(notBegun(progress, { code: 'interrupted' }));
+  }
   // What the last run did is undone, whatever is wanted by now.
   const configuration = command === 'undo' ? undefined : setup.configuration;
   const chosen: World['chosen'] = new Map();
@@ -79,11 +111,11 @@ async function onAccounts(invocation: OnAccounts, setup: Setup): Promise<number>
     ...(newPassword !== undefined && { newPassword }),
   });
   const onInterrupt = (lastWords: () => void): void => void (terminal.lastWords = lastWords);
+  const onSummary = (): void => void (progress.summed = true);
   const isFailure = (report: Report): boolean => exitStatus(report) !== 0;
   try {
     const { serve } = await import('./serve.ts');
-    const { view } = terminal;
-    const job = { command, options, targets, worldFor, isFailure, view, onInterrupt };
+    const job = { command, options, targets, worldFor, isFailure, view, onInterrupt, onSummary };
     return Math.max(...(await serve(job)).map(exitStatus));
   } catch (error) {
     if (problemOf(error).code === 'interrupted') interrupted(terminal);
@@ -134,7 +166,7 @@ function settingsFor(targets: readonly Target[]): (target: Target) => World['set
 async function init(options: Options): Promise<number> {
   const { initConfig } = await import('./config/init.ts');
   const terminal = await openTerminal(options);
-  process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
+  endOnSignals(terminal);
   try {
     const place = { named: options.config, home: homedir(), env: process.env };
     const file = await initConfig(place, terminal.prompter);
@@ -155,7 +187,7 @@ async function mastering({
 }: Extract<Invocation, { command: 'mastering' }>): Promise<number> {
   const run = await import('./run/mastering.ts');
   const terminal = await openTerminal(options);
-  process.on('SIGINT', () => interrupted(terminal)).on('SIGTERM', () => interrupted(terminal));
+  endOnSignals(terminal);
   const { view, prompter } = terminal;
   const runtimeDir = process.env['XDG_RUNTIME_DIR'];
   const world = {
@@ -171,21 +203,26 @@ async function mastering({
     await view.finish();
     return report.status === 'declined' ? 1 : 0;
   } catch (error) {
-    const problem = problemOf(error);
-    if (process.env['DEBUG']) process.stderr.write(`${String((error as Error).stack)}\n`);
-    view.observe({ type: 'problem', problem });
-    view.observe({ type: 'summary', reports: [], edits: [] });
-    return explain(problem).exit;
+    return inTheWay(view.observe, error, () => ({ type: 'summary', reports: [], edits: [] }));
   } finally {
     terminal.close();
   }
+}
+
+/** Tells what keeps a whole command from being done, then the summary; gives the exit status. */
+function inTheWay(observe: Observer, error: unknown, summary: () => Event): number {
+  const problem = problemOf(error);
+  if (process.env['DEBUG']) process.stderr.write(`${String((error as Error).stack)}\n`);
+  observe({ type: 'problem', problem });
+  observe(summary());
+  return explain(problem).exit;
 }
 
 function failed(world: World, destination: Destination, error: unknown): Report {
   const problem = problemOf(error);
   if (process.env['DEBUG']) process.stderr.write(`${String((error as Error).stack)}\n`);
   world.observe({ type: 'problem', destination, problem });
-  return { destination, status: 'failed', steps: [], verified: 'not tried', problem };
+  return failure(destination, problem);
 }
 
 function exitStatus({ status, steps, problem }: Report): number {
@@ -226,6 +263,13 @@ async function viewFor(options: Options, targets: readonly Target[] = []): Promi
     return (await import('./terminal/task-list.ts')).taskListView(streams, manner);
   }
   return (await import('./terminal/text.ts')).textView(streams, manner);
+}
+
+/** Ctrl-C, being told to end, and the terminal's going away all mean the same. */
+function endOnSignals(terminal: Terminal): void {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => interrupted(terminal));
+  }
 }
 
 /** Whatever is under way on the server is finished or undone there by itself: each path is old or new. */

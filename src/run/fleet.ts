@@ -2,7 +2,7 @@ import { label, type Destination } from '../core/destination.ts';
 import type { Observer, Report } from '../core/event.ts';
 import type { Entry } from '../core/facts.ts';
 import type { Change } from '../core/plan.ts';
-import { problemOf } from '../core/problem.ts';
+import { problemOf, type Problem } from '../core/problem.ts';
 import type { Prompter } from '../core/prompter.ts';
 import { AccountPrompter } from './account-prompter.ts';
 import { InOrder } from './in-order.ts';
@@ -168,7 +168,8 @@ async function each<T>(
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
 }
 
-function failure(destination: Destination, problem: Report['problem'] & object): Report {
+/** The report of an account that was not worked on to the end. */
+export function failure(destination: Destination, problem: Problem): Report {
   return { destination, status: 'failed', steps: [], verified: 'not tried', problem };
 }
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { steps } from '../../steps/index.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { Laptop, runPrep } from '../support/laptop.ts';
-import { accountOf, ran, useSshd } from '../support/stage.ts';
+import { accountOf, ran, useSshd, type Summary, type Visit } from '../support/stage.ts';
 
 describe('prep', () => {
   let laptop: Laptop;
@@ -110,6 +110,34 @@ describeSshd('what a run prints', () => {
     expect(visit.laptop.read('status')).toBe('0\n');
     expect(visit.authorizedKeys).toBe(visit.keyLine);
     expect(visit.account.passwdShell()).toBe('/bin/zsh');
+  });
+
+  test.each<[string, (visit: Visit) => string[], number, string]>([
+    ['key', () => ['-i', '/nowhere/key'], 1, 'cannot-read'],
+    ['password file', () => ['--password-file', '/nowhere/password'], 1, 'cannot-read'],
+    ['folder for the retry file', () => ['--retry', '/nowhere/retry'], 1, 'cannot-write'],
+    ['hosts file', () => ['--hosts', '/nowhere/hosts'], 1, 'cannot-read'],
+    [
+      'sense in the hosts file',
+      ({ laptop }) => (laptop.write('hosts', 'web1 -p 0\n'), ['--hosts', laptop.path('hosts')]),
+      2,
+      'in-hosts-file',
+    ],
+  ])('--json ends with the summary where there is no %s', async (_what, args, status, code) => {
+    const visit = stage.visit();
+    const command = ['--json', ...args(visit), 'other@127.0.0.1'];
+    const run = await visit.prep(command, { password: true });
+    expect(run.status).toBe(status);
+    expect(run.stderr).toMatch(/^prep: [^\n]+\n$/);
+    expect(run.events.map(({ type }) => type)).toEqual(['problem', 'summary']);
+    const { accounts } = run.events.at(-1) as unknown as Summary;
+    expect(accounts.map(({ destination }) => destination)).toEqual([
+      'other@127.0.0.1',
+      visit.destination,
+    ]);
+    for (const account of accounts) {
+      expect(account).toMatchObject({ status: 'failed', steps: [], problem: { code } });
+    }
   });
 
   test('--json ends with the summary, whole', async () => {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
-import { statusesOf, useSshd } from '../support/stage.ts';
+import { accountOf, statusesOf, useSshd } from '../support/stage.ts';
 
 /** Waits until the account runs nothing any more: what the server was told, it does to the end. */
 async function quiet(uid: number): Promise<void> {
@@ -54,14 +54,17 @@ describeSshd('Ctrl-C while changes are made', () => {
     },
   );
 
-  test('as SIGTERM: the same', async () => {
+  test.each(['SIGTERM', 'SIGHUP'] as const)('as %s: the same', async (send) => {
     const visit = stage.visit();
-    const run = await visit.prep(['-v'], {
+    const retry = visit.laptop.path('retry');
+    const run = await visit.prep(['-v', '--json', '--retry', retry], {
       password: true,
-      signal: { when: /logged in with password/, send: 'SIGTERM' },
+      signal: { when: /logged in with password/, send },
     });
     expect(run.status).toBe(130);
     expect(run.stderr).toContain('interrupted; run prep again');
+    expect(accountOf(run)).toMatchObject({ status: 'failed', problem: { code: 'interrupted' } });
+    expect(visit.laptop.read('retry')).toContain(visit.destination);
     const rest = await visit.prep([], { password: true });
     expect(rest.status, rest.stderr).toBe(0);
   });
