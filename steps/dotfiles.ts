@@ -27,7 +27,7 @@ export const dotfiles: Step = {
       if (obstacle !== undefined) obstacles.set(file.path, obstacle);
       else changes.push(...needed(facts, file));
     }
-    const except = [...obstacles.values()].filter((words) => words !== '').join('; ');
+    const except = [...new Set(obstacles.values())].filter((words) => words !== '').join('; ');
     if (changes.length > 0) return { kind: 'changes', changes, ...(except !== '' && { except }) };
     if (except !== '') return { kind: 'blocked', because: except };
     const count = files.filter(({ entry }) => entry.kind !== 'directory').length;

@@ -1,7 +1,12 @@
-import type { Facts } from '../src/core/facts.ts';
+import { entryAt, type Facts } from '../src/core/facts.ts';
 import type { Change, EntryChange, LoginShellChange, Step } from '../src/core/plan.ts';
 import { printable } from '../src/core/printable.ts';
+import { remotePath } from '../src/core/remote-path.ts';
 import { fallback, rcReadings } from './shell-fallback.ts';
+import { closed } from './standing.ts';
+
+/** The folder within which each run is written down, so that it can be undone. */
+const RECORDS = remotePath('.local');
 
 /** The account's passwd entry names the wanted shell, by the path that /etc/shells has for it. */
 export const loginShell: Step = {
@@ -9,7 +14,7 @@ export const loginShell: Step = {
   title: 'the login shell is the one you want',
 
   // The probe always reads the passwd entry, /etc/shells and the tools.
-  reads: ({ shellFallback = false }) => (shellFallback ? rcReadings : []),
+  reads: ({ shellFallback = false }) => [{ path: RECORDS }, ...(shellFallback ? rcReadings : [])],
 
   plan(facts, { loginShell: wanted, shellFallback = false }) {
     if (facts.account.access === 'sftp') {
@@ -20,6 +25,11 @@ export const loginShell: Step = {
     const before = facts.account.loginShell;
     if (before === wanted || (isName(wanted) && baseName(before) === wanted)) {
       return { kind: 'settled', because: `already ${printable(before)}` };
+    }
+    if (entryAt(facts, RECORDS).kind === 'absent' && closed(facts, RECORDS) !== undefined) {
+      const because =
+        'the home directory may not be written, where prep notes what it changes; ask its owner';
+      return { kind: 'blocked', because };
     }
     const listed = facts.system.shells.filter(({ path }) => matches(path, wanted));
     const after = listed.find(({ executable }) => executable)?.path;

@@ -105,6 +105,9 @@ async function proofFor(
 ): Promise<LoginKey | 'not wanted' | 'proven'> {
   const changes = changesOf(plan);
   if (!world.wishes.verify || changes.length === 0) return 'not wanted';
+  // Where the key could not be installed, there is nothing to prove.
+  const keysStep = plan.steps.find(({ name }) => name === 'authorized-keys');
+  if (keysStep?.verdict.kind === 'blocked') return 'not wanted';
   const shellChanges = changes.some(({ what }) => what === 'login-shell');
   if (isProven(reached.session, keys) && !shellChanges) return 'proven';
   const { agent } = reached.settings;

@@ -490,6 +490,7 @@ table(loginShell, [
   },
   { name: 'neither', facts: { shells: ['/bin/sh'], found: '' }, blocked: /zsh is not installed/ },
   { name: 'no chsh', facts: { tools: ['getent'] }, blocked: /no chsh/ },
+  { name: 'a closed home', facts: { unwritable: ['.'] }, blocked: /prep notes what it changes/ },
   { name: 'root', facts: { uid: 0 }, shell: { by: 'usermod', as: 'root' } },
   {
     name: 'root without usermod',
