@@ -55,7 +55,7 @@ export class Visit {
 
   /** Runs prep with the password until it is aborted, without a chance to say goodbye. */
   begin(args: readonly string[], signal: AbortSignal): Promise<void> {
-    const command = [resolve('dist/main.js'), ...args, this.destination];
+    const command = [resolve('dist/main.cjs'), ...args, this.destination];
     const env = this.laptop.env({ PREP_PASSWORD: this.account.password });
     const child = spawn(process.execPath, command, {
       env,
