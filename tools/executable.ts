@@ -45,7 +45,10 @@ export async function buildExecutable(file: string): Promise<void> {
   }
 }
 
-/** prep as one CommonJS file, which is what node takes; every module in it still runs only when it is needed. */
+/**
+ * prep as one CommonJS file, which is what node takes; every module in it still runs only when it is needed. So does
+ * what reads configurations in TypeScript, which is 1.6 MB of it.
+ */
 async function makeBlob(folder: string): Promise<string> {
   const [main, output, config] = ['prep.cjs', 'blob', 'sea.json'].map((name) => join(folder, name));
   await build({
@@ -58,8 +61,8 @@ async function makeBlob(folder: string): Promise<string> {
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
-    external: ['*.node', 'cpu-features', 'jiti'],
-    alias: { '@inquirer/editor': './src/terminal/no-editor.ts' },
+    external: ['*.node', 'cpu-features'],
+    alias: { '@inquirer/editor': './src/terminal/no-editor.ts', jiti: 'jiti/static' },
     define: { 'import.meta.url': 'undefined' },
     supported: { 'dynamic-import': false },
     banner: { js: REQUIRE },

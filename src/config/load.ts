@@ -79,13 +79,7 @@ function parsed(file: string, text: string): unknown {
 
 /** Node 20 reads no TypeScript, and a file in the user's folder finds no package: jiti gives it both. */
 async function executed(file: string, api: () => Promise<object>): Promise<unknown> {
-  const { createJiti } = await import('jiti').catch((error: unknown) => {
-    throw unusable(
-      file,
-      'is a program, which prep made into one file cannot run; write it as JSON',
-      error,
-    );
-  });
+  const { createJiti } = await import('jiti');
   const jiti = createJiti(path.dirname(file), {
     fsCache: false,
     moduleCache: false,

@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,6 +58,20 @@ describe.skipIf(noExecutable)(noExecutable ? `${title} (skipped: ${noExecutable}
     expect(stderr).toMatch(/^prep: [^\n]*--no-such-flag[^\n]*\n$/);
   });
 
+  test('takes a configuration in TypeScript with a step of its own, and in JavaScript', () => {
+    const config = join(folder, 'prep.config.ts');
+    writeFileSync(join(folder, 'title.ts'), "export const title: string = 'greets the account';\n");
+    writeFileSync(config, OWN_STEP);
+    const typed = prep(['steps', '--config', config]);
+    expect([typed.status, typed.stderr]).toEqual([0, '']);
+    expect(typed.stdout).toMatch(/^greeting +greets the account$/m);
+    const script = join(folder, 'prep.config.js');
+    writeFileSync(script, "export default { shell: 'bash', skip: await ['zlogin'], keyz: [] };\n");
+    const plain = prep(['steps', '--config', script]);
+    expect([plain.status, plain.stdout]).toEqual([2, '']);
+    expect(plain.stderr).toMatch(/keyz is not a setting, did you mean keys/);
+  });
+
   test('prepares an account without node, with the dotfiles that it brings along', () => {
     const { status, stdout, stderr } = prep(['demo'], bin);
     expect([status, stderr], stdout).toEqual([0, '']);
@@ -90,6 +105,19 @@ describe.skipIf(noExecutable)(noExecutable ? `${title} (skipped: ${noExecutable}
     );
   });
 });
+
+const OWN_STEP = `
+import { hostname } from 'node:os';
+import { defineConfig, defineStep } from 'prep';
+import { title } from './title.ts';
+const greeting = defineStep({
+  name: 'greeting',
+  title,
+  reads: () => [],
+  plan: () => ({ kind: 'settled' as const, because: hostname() satisfies string }),
+});
+export default defineConfig({ steps: [greeting] });
+`;
 
 /** A folder of the system's programs, without node and what comes with it. */
 function linkTools(bin: string): void {
