@@ -20,6 +20,9 @@ import type { Begun } from './phases.ts';
 import { beginPreparing } from './prepare.ts';
 import type { World } from './world.ts';
 
+/** Without its key an account is not worth remembering. */
+const KEYS_STEP = 'authorized-keys';
+
 /** What `ssh NAME` is to come to: keywords of ssh_config with the values that must hold, in the order of the block. */
 type Wanted = readonly (readonly [keyword: string, value: string])[];
 
@@ -47,7 +50,7 @@ export async function beginAndSave(
   await planned(world, destination, preparation, name);
   const begun = await beginPreparing(world, destination, preparation);
   const remembered = async (report: Report): Promise<Report> => {
-    if (report.status === 'failed') return report;
+    if (!letsIn(report)) return report;
     try {
       // The file may have been edited while the account was prepared.
       const saving = await planned(world, destination, preparation, name);
@@ -59,6 +62,13 @@ export async function beginAndSave(
     }
   };
   return typeof begun === 'function' ? async () => remembered(await begun()) : remembered(begun);
+}
+
+/** Whether the account is as good to log in to as it was to be: what is blocked besides stands in the way of nothing. */
+function letsIn({ problem, steps }: Report): boolean {
+  const amiss = steps.filter(({ status }) => status === 'failed' || status === 'blocked');
+  const besides = amiss.every(({ name, status }) => status === 'blocked' && name !== KEYS_STEP);
+  return problem === undefined && besides;
 }
 
 async function planned(

@@ -5,6 +5,7 @@ import type SftpClient from 'ssh2-sftp-client';
 /** How a remote command ended. `lost`: the connection broke before the server said. */
 export type Exit =
   | { readonly kind: 'status'; readonly status: number }
+  /** `signal` by its name as in RFC 4254, section 6.10: `TERM`. */
   | { readonly kind: 'signal'; readonly signal: string }
   | { readonly kind: 'lost' };
 

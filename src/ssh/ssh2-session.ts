@@ -99,7 +99,9 @@ function channelOf(channel: ClientChannel): Channel {
   // stream 'close' without 'exit' is a broken connection, never success.
   let exit: Exit = { kind: 'lost' };
   channel.on('exit', (status: number | null, signal?: string) => {
-    exit = status === null ? { kind: 'signal', signal: signal ?? '' } : { kind: 'status', status };
+    // ssh2 puts SIG before the name.
+    const name = signal?.replace(/^SIG/, '') ?? '';
+    exit = status === null ? { kind: 'signal', signal: name } : { kind: 'status', status };
   });
   const ended = new Promise<Exit>((resolve) => channel.once('close', () => resolve(exit)));
   channel.on('error', () => undefined);

@@ -112,6 +112,16 @@ describeSshd('prep run', () => {
     expect(status).toBe(9);
   });
 
+  test.each([
+    ['TERM', 143],
+    ['KILL', 137],
+  ])('ends as a shell says it of a command that SIG%s ended', async (name, status) => {
+    const visit = stage.visit();
+    visit.authorize();
+    const run = await there(visit, [], [`echo before; kill -${name} $$`]);
+    expect(run).toMatchObject({ status, stdout: 'before\n', stderr: '' });
+  });
+
   test.each(WAYS)('ends on a signal where none can be passed on, over %s', async (_way, args) => {
     const visit = stage.visit();
     visit.authorize();

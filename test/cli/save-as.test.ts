@@ -89,6 +89,17 @@ describeSshd('--save-as', () => {
     expect(saved()).toBeUndefined();
   });
 
+  test('a login shell that cannot be changed is no reason not to remember the account', async () => {
+    visit.authorize();
+    config(`Host *\n  ${known()}\n`);
+    const steps = ['--only', 'authorized-keys,login-shell'];
+    const run = await visit.prep([...steps, '--save-as', 'web1']);
+    expect(run).toMatchObject({ status: 1 });
+    expect(run.stderr).toContain('login-shell is blocked');
+    expect(saved()).toContain('Host web1');
+    expect(await ssh()).toMatchObject({ status: 0, stderr: '' });
+  });
+
   test('--known-hosts, and an alias that the host key has, go with it', async () => {
     const { server, account, laptop } = visit;
     laptop.write('known hosts', `nickname ${server.hostKey('ed25519')}\n`);
