@@ -43,15 +43,20 @@ export async function sendFiles(
   const send = async (file: Sending): Promise<void> => {
     const from = await beginning(file);
     const source = (): Readable => counted(file, from, onProgress);
-    const inPieces = (): Promise<void> => sendInPieces(conversation, file, source(), from);
+    const throughCat = (): Promise<void> =>
+      refused
+        ? sendInPieces(conversation, file, source(), from)
+        : sendThroughCat(session, file, source, from).catch((error: unknown) => {
+            if (problemOf(error).code !== 'no-shell') throw error;
+            refused = true;
+            return throughCat();
+          });
     try {
-      if (sftp !== undefined) await sftp.write(source(), file.to, from);
-      else if (refused) await inPieces();
+      if (sftp === undefined) await throughCat();
       else
-        await sendThroughCat(session, file, source, from).catch((error: unknown) => {
-          if (problemOf(error).code !== 'no-shell') throw error;
-          refused = true;
-          return inPieces();
+        await sftp.write(source(), file.to, from).catch((error: unknown) => {
+          if ((error as { code?: unknown }).code !== NO_SUCH_FILE) throw error;
+          return throughCat();
         });
     } catch (error) {
       unsent.set(file.path, whyNot(file.path, error));
@@ -75,6 +80,9 @@ export async function sendFiles(
 
 /** How many files are on their way at once; each way through `cat` would take a channel, and servers count those. */
 const LANES = 8;
+
+/** SSH_FX_NO_SUCH_FILE: SFTP has begun in another folder, where a start-up file or the server's settings have led it. */
+const NO_SUCH_FILE = 2;
 
 /** How many bytes need not be sent again: what stands there, if it is the content's beginning. */
 export async function beginning({
@@ -169,25 +177,37 @@ async function* inPieces(source: Readable): AsyncGenerator<Buffer> {
   if (size > 0) yield Buffer.concat(gathered);
 }
 
+/** How a stream names a reader that has gone. */
+const STOPPED = /^(EPIPE|ECONNRESET|ERR_STREAM_PREMATURE_CLOSE)$/;
+
+/** The channel begins where start-up files led it; this line means the same to every login shell. */
 async function sendThroughCat(
   session: Session,
-  { to }: Sending,
+  { path, to }: Sending,
   source: () => Readable,
   from: number,
 ): Promise<void> {
-  const channel = await session.exec(`exec cat >${from === 0 ? '' : '>'}${pathWord(to)}`);
+  const channel = await session.exec(
+    `cd "$HOME"; exec cat >${from === 0 ? '' : '>'}${pathWord(to)}`,
+  );
   let said = '';
   channel.stdout.resume();
   channel.stderr.on('data', (data: Buffer) => (said += data.toString('latin1')));
-  await pipeline(source(), channel.stdin);
+  const broken: unknown = await pipeline(source(), channel.stdin).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  // Whoever stops reading says why; only what could not be read here is not waited for.
+  if (broken !== undefined && !STOPPED.test((broken as NodeJS.ErrnoException).code ?? ''))
+    throw broken;
   const exit = await channel.exit;
-  if (exit.kind === 'status' && exit.status === 0) return;
+  if (exit.kind === 'status' && exit.status === 0 && broken === undefined) return;
   if (exit.kind === 'lost') {
     throw new PrepError({ code: 'connection-lost', certain: 0, uncertain: 0 });
   }
   throw new PrepError({
     code: 'write-failed',
-    path: to,
+    path: printablePath(path),
     said: said.trim().split('\n').at(-1) ?? '',
   });
 }

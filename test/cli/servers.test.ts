@@ -51,6 +51,30 @@ describeSshd('an account whose start-up files talk', () => {
   });
 });
 
+describeSshd('an account whose start-up files lead elsewhere', () => {
+  const stage = useSshd();
+  const without = useSshd({ sftp: 'none' });
+
+  test.each([
+    ['/bin/bash', '.bashrc', () => stage],
+    ['/bin/bash', '.bashrc', () => without],
+    ['/bin/zsh', '.zshenv', () => stage],
+    ['/bin/tcsh', '.cshrc', () => without],
+    ['/usr/bin/fish', '.config/fish/config.fish', () => without],
+  ] as const)('%s with %s receives large and binary files at home', async (shell, file, place) => {
+    if (!existsSync(shell)) return;
+    const visit = place().visit({ account: { shell, files: { [file]: 'cd /\n' } } });
+    const [large, binary] = [randomBytes(400_000), Buffer.from([0, 1, 2, 0])];
+    visit.laptop.write('set/large', large);
+    visit.laptop.write('set/binary', binary);
+    const flags = ['--dotfiles', visit.laptop.path('set'), '--only', 'dotfiles'];
+    const run = await visit.prep(flags, { password: true });
+    expect(run.status, run.stderr).toBe(0);
+    expect(visit.account.read('large')).toBe(large.toString('latin1'));
+    expect(visit.account.read('binary')).toBe(binary.toString('latin1'));
+  });
+});
+
 describeSshd('a server with keyboard-interactive alone', () => {
   const stage = useSshd({
     config: ['PasswordAuthentication no', 'KbdInteractiveAuthentication yes'],
