@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from 'vitest';
 import {
   ABSENT,
   contentOf,
@@ -33,10 +33,12 @@ import { SftpAccount } from '../../src/remote/sftp-account.ts';
 import type { Session } from '../../src/ssh/session.ts';
 import { ShellAccount } from '../../src/remote/shell-account.ts';
 import { directory, file, symlink } from '../support/facts.ts';
+import { BorrowedHome } from '../support/borrowed-home.ts';
 import { makeBusyboxRoot, noBusyboxRoot } from '../support/busybox-root.ts';
 import { localSession } from '../support/local-session.ts';
 import { MemoryAccount } from '../support/memory-account.ts';
 import { SFTP_SERVER, sftpSession } from '../support/sftp-session.ts';
+import { noSshd } from '../support/sshd.ts';
 
 /** The shells that a server may have as its POSIX shell. */
 const SHELLS = ['dash', 'bash', 'busybox', 'mksh', 'ksh93', 'zsh'].map((name) => `/bin/${name}`);
@@ -58,6 +60,8 @@ interface Kind {
   readonly missing: boolean;
   /** Whether names may be any bytes. */
   readonly anyName?: boolean;
+  /** Where it is at home in one place only, and not in a folder of each test's own. */
+  readonly server?: () => BorrowedHome;
   open(readings: readonly Reading[]): Promise<Account>;
 }
 
@@ -94,6 +98,57 @@ const inMemory: Kind = {
   },
 };
 
+/** One server, and one connection of each kind, for all tests here. */
+let server: BorrowedHome | undefined;
+beforeAll(async () => {
+  if (noSshd === undefined) server = await BorrowedHome.open();
+});
+afterAll(() => server?.close());
+
+const overServer = (
+  name: string,
+  open: (readings: readonly Reading[], server: BorrowedHome) => Promise<Account>,
+): Kind => ({
+  name: noSshd === undefined ? name : `${name} (${noSshd})`,
+  missing: noSshd !== undefined,
+  server: () => server!,
+  open: (readings) => open(readings, server!),
+});
+
+/** The accounts of a session that is not theirs to end. */
+const borrowed = (session: Session, close = (): void => undefined): Session => ({
+  label: session.label,
+  login: session.login,
+  exec: (command, pty) => session.exec(command, pty),
+  sftp: () => session.sftp(),
+  close,
+});
+
+const shellOver = async (session: Session, readings: readonly Reading[]): Promise<Account> =>
+  (await ShellAccount.open(borrowed(session), { readings, loginShell: 'zsh' })).account;
+
+const SERVERS = [
+  overServer('a shell account over a control master', async (readings, at) =>
+    shellOver(await at.overMaster(), readings),
+  ),
+  overServer('a shell account over ssh2', async (readings, at) =>
+    shellOver(await at.overSsh2(), readings),
+  ),
+  {
+    ...overServer('an account over SFTP alone over ssh2', async (readings, at) => {
+      const session = await at.overSsh2();
+      const sftp = (await session.sftp())!;
+      const opened = await SftpAccount.open(
+        borrowed(session, () => void sftp.end()),
+        sftp,
+        { readings, loginShell: 'zsh', user: 'root' },
+      );
+      return opened.account;
+    }),
+    anyName: false,
+  },
+];
+
 const change = (path: string | Buffer, before: Entry, after: Entry): Change => ({
   what: 'entry',
   path: remotePath(path),
@@ -113,6 +168,9 @@ const applying = (readings: readonly Reading[], run = '0001-test') => ({
 
 /** Every byte a file can hold but NUL, with and without a final line feed. */
 const ALL_BYTES = Buffer.from(Array.from({ length: 255 }, (_, i) => i + 1));
+
+/** Zeros and all, and more than one packet, window or here-document takes. */
+const LARGE = Buffer.from(Array.from({ length: 700_001 }, (_, i) => (i * 31) >> 3));
 
 const NOT_UTF8 = 'writes a file whose name is not UTF-8';
 
@@ -139,6 +197,10 @@ const WRITES: readonly {
   {
     name: 'writes a large text',
     changes: [change('f', ABSENT, file(0o644, "it's\\n %s\n".repeat(20_000)))],
+  },
+  {
+    name: 'writes what fits into no script',
+    changes: [change('f', ABSENT, file(0o644, LARGE)), change('g', ABSENT, file(0o600, 'g'))],
   },
   {
     name: 'replaces a file',
@@ -318,10 +380,28 @@ const roots = new Map<string, string>();
 afterAll(() => roots.forEach((root) => rmSync(root, { recursive: true })));
 const BUSYBOXES = [inBusybox([]), inBusybox(['cksum', 'od', 'stat', 'getent', 'timeout'])];
 
-for (const kind of [inMemory, overSftp, ...BUSYBOXES, ...STATS, ...SHELLS.map(overShell)]) {
+const KINDS: readonly Kind[] = [
+  inMemory,
+  overSftp,
+  ...SERVERS,
+  ...BUSYBOXES,
+  ...STATS,
+  ...SHELLS.map(overShell),
+];
+
+for (const kind of KINDS) {
   describe.skipIf(kind.missing)(
     `${kind.name}${kind.missing ? ' (not installed here)' : ''}`,
     () => {
+      if (kind.server !== undefined) {
+        const { server: at } = kind;
+        beforeEach(() => {
+          rmSync(home, { recursive: true });
+          home = at().home;
+          at().clear();
+        });
+      }
+
       async function applied(changes: readonly Change[]): Promise<Applied> {
         const readings = readingsFor(changes);
         const account = await kind.open(readings);
