@@ -39,24 +39,16 @@ export async function sendFiles(
 ): Promise<ReadonlyMap<RemotePath, Problem>> {
   const unsent = new Map<RemotePath, Problem>();
   const sftp = await session.sftp();
-  let refused = false;
+  const byShell = throughShell(session, conversation);
   const send = async (file: Sending): Promise<void> => {
     const from = await beginning(file);
     const source = (): Readable => counted(file, from, onProgress);
-    const throughCat = (): Promise<void> =>
-      refused
-        ? sendInPieces(conversation, file, source(), from)
-        : sendThroughCat(session, file, source, from).catch((error: unknown) => {
-            if (problemOf(error).code !== 'no-shell') throw error;
-            refused = true;
-            return throughCat();
-          });
     try {
-      if (sftp === undefined) await throughCat();
+      if (sftp === undefined) await byShell(file, source, from);
       else
         await sftp.write(source(), file.to, from).catch((error: unknown) => {
           if ((error as { code?: unknown }).code !== NO_SUCH_FILE) throw error;
-          return throughCat();
+          return byShell(file, source, from);
         });
     } catch (error) {
       unsent.set(file.path, whyNot(file.path, error));
@@ -175,6 +167,33 @@ async function* inPieces(source: Readable): AsyncGenerator<Buffer> {
     [gathered, size] = [[], 0];
   }
   if (size > 0) yield Buffer.concat(gathered);
+}
+
+/**
+ * Sends without SFTP, one file after another: each way through `cat` takes a channel, which servers count, and
+ * there is one conversation.
+ */
+function throughShell(
+  session: Session,
+  conversation: Conversation,
+): (file: Sending, source: () => Readable, from: number) => Promise<void> {
+  let refused = false;
+  let turn: Promise<unknown> = Promise.resolve();
+  const send = async (file: Sending, source: () => Readable, from: number): Promise<void> => {
+    if (refused) return sendInPieces(conversation, file, source(), from);
+    try {
+      await sendThroughCat(session, file, source, from);
+    } catch (error) {
+      if (problemOf(error).code !== 'no-shell') throw error;
+      refused = true;
+      await send(file, source, from);
+    }
+  };
+  return (...what) => {
+    const sent = turn.then(() => send(...what));
+    turn = sent.catch(() => undefined);
+    return sent;
+  };
 }
 
 /** How a stream names a reader that has gone. */
