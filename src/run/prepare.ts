@@ -1,3 +1,4 @@
+import { keyFingerprint } from '../core/authorized-key.ts';
 import type { Destination } from '../core/destination.ts';
 import type { Outcome, Report, StepReport } from '../core/event.ts';
 import {
@@ -80,7 +81,7 @@ function nothingToDo(
 
 /** Whether one of the keys to install was the way in: ssh_config may name others. */
 function isProven({ key }: Session, keys: readonly LoginKey[]): boolean {
-  return keys.some((one) => one.key.blob === key);
+  return keys.some((one) => keyFingerprint(one.key) === key);
 }
 
 /** A key and the connection that will try it. */

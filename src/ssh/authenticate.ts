@@ -109,10 +109,11 @@ export class Login {
     return this.#keys.opensAtOnce && this.#attempt?.method === 'publickey';
   }
 
-  /** The blob of the key that was accepted last, or is being tried. */
+  /** The fingerprint of the key that was accepted last, or is being tried. */
   get key(): string | undefined {
-    const { key } = this.#attempt ?? {};
-    return (key ?? this.#accepted.findLast((factor) => factor.key !== undefined)?.key)?.key.blob;
+    const last = this.#accepted.findLast((factor) => factor.key !== undefined)?.key;
+    const key = this.#attempt?.key ?? last;
+    return key && keyFingerprint(key.key);
   }
 
   /** Asks for the password while the connection comes about, if it is what will be tried first. */

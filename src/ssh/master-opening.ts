@@ -138,6 +138,8 @@ export class Opening {
     this.#questions.succeeded();
     this.#options.note(`logged in with ${method} through OpenSSH`);
     const login = this.#wayIn(method, key);
+    // Without its PIN a key is accepted, and another method lets the user in.
+    const proven = method === 'publickey' ? key : undefined;
     if (this.#options.keyAlone === true && login !== 'key') {
       const keys = this.#options.keys.map(({ key: one }) => keyFingerprint(one));
       throw new PrepError({
@@ -147,7 +149,7 @@ export class Opening {
         keys,
       });
     }
-    return new OpenSshMaster(this.#settings, login, this.#socket, {
+    return new OpenSshMaster(this.#settings, { login, key: proven }, this.#socket, {
       log: () => this.#log(),
       end: this.#end,
     });

@@ -7,6 +7,7 @@ import { refusedChannel } from './ssh-log.ts';
 export class OpenSshMaster implements Session {
   readonly label: string;
   readonly login: Session['login'];
+  readonly key: string | undefined;
   readonly socket: string;
   readonly settings: Settings;
   readonly #log: () => string;
@@ -14,12 +15,13 @@ export class OpenSshMaster implements Session {
 
   constructor(
     settings: Settings,
-    login: Session['login'],
+    { login, key }: Pick<Session, 'login' | 'key'>,
     socket: string,
     own: { readonly log: () => string; readonly end: () => void },
   ) {
     this.label = settings.label;
     this.login = login;
+    this.key = key;
     this.socket = socket;
     this.settings = settings;
     this.#log = own.log;

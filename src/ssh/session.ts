@@ -48,7 +48,7 @@ export interface Session {
   readonly label: string;
   /** How the user got in: by a key alone, by a key and another factor, or without one. */
   readonly login: 'key' | 'key and more' | 'password' | 'keyboard-interactive' | 'none';
-  /** The blob of the key that let the user in. */
+  /** The fingerprint (`SHA256:...`) of the key that let the user in; none for a certificate. */
   readonly key?: string | undefined;
   /** Runs a command through the account's login shell. @throws PrepError where the server refuses the channel. */
   exec(command: string, pty?: Pty): Promise<Channel>;

@@ -24,6 +24,8 @@ export interface Answers {
 const WHOM = /^(?:\(([^()\s]+@[^()\s]+)\) )|^([^\s']+@[^\s']+)'s password: *$/;
 
 const PASSPHRASE = /^Enter passphrase for (?:[\w-]+ )?key '?(.*?)'?: *$/i;
+/** Of a token or a security key: too many wrong ones lock it, so none is kept for another time. */
+const PIN = /^Enter PIN for /;
 const HOST_KEY = /^The authenticity of host '([^' ]+)[^']*' can't be established/;
 
 /**
@@ -91,6 +93,7 @@ export class Questions {
     if (hint === 'confirm') return this.#confirm(prompt);
     const [, file] = PASSPHRASE.exec(prompt) ?? [];
     if (file !== undefined) return this.#passphrase(file, prompt.trim());
+    if (PIN.test(prompt)) return withoutWhenAlone(prompter.password(printableLines(prompt)));
     const { question, before } = parted(prompt);
     const whom = WHOM.exec(prompt);
     const bare = question.replace(/^\([^()]*@[^()]*\) /, '');
@@ -148,10 +151,7 @@ export class Questions {
 
   /** Without a passphrase ssh goes on to the next key, or method. */
   async #passphrase(file: string, question: string): Promise<Secret | undefined> {
-    const typed = await this.#once(file, question).catch((error: unknown) => {
-      if (problemOf(error).code !== 'needs-an-answer') throw error;
-      return undefined;
-    });
+    const typed = await withoutWhenAlone(this.#once(file, question));
     return typed?.empty === true ? undefined : typed;
   }
 
@@ -170,4 +170,12 @@ export class Questions {
     typed.set(name, secret);
     return secret;
   }
+}
+
+/** Undefined where there is nobody to ask: what would be asked opens one way in of several. */
+function withoutWhenAlone(asked: Promise<Secret>): Promise<Secret | undefined> {
+  return asked.catch((error: unknown) => {
+    if (problemOf(error).code !== 'needs-an-answer') throw error;
+    return undefined;
+  });
 }

@@ -38,6 +38,8 @@ export interface SshdOptions {
   readonly readable?: boolean;
   /** The SFTP subsystem: its own process (default), inside sshd, or none. */
   readonly sftp?: 'external' | 'internal' | 'none';
+  /** What the listener has in its environment besides; its sessions have none of it. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Default: ed25519, ecdsa and rsa. */
   readonly hostKeys?: readonly HostKeyType[];
 }
@@ -64,11 +66,12 @@ export class TestSshd {
   readonly #command: readonly string[];
   #process: ChildProcess;
   readonly #hostKeys: readonly HostKeyType[];
+  readonly #env: NodeJS.ProcessEnv;
   #seen = 0;
 
   /** Use `startSshd`. */
   constructor(folder: string, port: number, options: SshdOptions) {
-    const { hostKeys, pam, files = {}, mounts = [], readable = false } = options;
+    const { hostKeys, pam, files = {}, mounts = [], readable = false, env = {} } = options;
     this.folder = folder;
     this.port = port;
     this.#hostKeys = hostKeys ?? HOST_KEYS;
@@ -78,6 +81,7 @@ export class TestSshd {
       ...(readable ? [[this.#path('sshd_config'), '/etc/ssh/sshd_config'] as const] : []),
     ]);
     const command = [SSHD!, '-D', '-f', this.#path('sshd_config'), '-E', this.#path('log')];
+    this.#env = { ...process.env, ...env };
     this.#command = ['--pdeathsig', 'KILL', ...own, ...command];
     this.#process = this.#start();
   }
@@ -153,7 +157,7 @@ export class TestSshd {
   }
 
   #start(): ChildProcess {
-    return spawn('setpriv', this.#command, { stdio: 'ignore' });
+    return spawn('setpriv', this.#command, { stdio: 'ignore', env: this.#env });
   }
 
   #path(name: string): string {

@@ -109,6 +109,17 @@ describe("ssh's questions", () => {
     expect(await ask(OWN)).toBe('secret');
   });
 
+  test('for a PIN, too; and one that was typed is not used again, lest it lock the token', async () => {
+    const prompt = "Enter PIN for 'card': ";
+    const alone = questions(nobody, { given: 'secret' });
+    expect(await alone.ask(prompt)).toBeUndefined();
+    expect(alone.it.failure).toBeUndefined();
+    const { ask, it } = questions(person('wrong', 'right').prompter);
+    expect(await ask(prompt)).toBe('wrong');
+    it.begin();
+    expect(await ask(prompt)).toBe('right');
+  });
+
   test.each([
     "(alice@web1.example.org) One-time password (OATH) for `alice': ",
     'Enter PIN for ED25519-SK key /home/me/.ssh/id_sk: ',
