@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { PrepError } from '../core/problem.ts';
 import { printable } from '../core/printable.ts';
-import type { Channel, Exit, Pty, Session } from './session.ts';
+import type { Channel, Exit, Pty, Session, Sftp } from './session.ts';
 import type { Settings } from './settings.ts';
 
 /** How long a master may take to say that it is alive, in milliseconds; and one that ssh_config merely names. */
@@ -16,14 +16,20 @@ const BRIEFLY = 1000;
 export async function attach(socket: string, settings: Settings): Promise<Session> {
   const state = await masterState(socket, settings);
   if (state !== undefined) throw new PrepError({ code: 'master-dead', socket, said: state });
+  const opened: Promise<Sftp | undefined>[] = [];
   return {
     label: settings.label,
     login: 'none',
     exec: (command, pty) => Promise.resolve(channelOver(socket, settings, command, pty)),
-    // Contents that do not fit into a script go through `cat` on a channel of their own.
-    sftp: () => Promise.resolve(undefined),
-    // The master is not ours to end.
-    close: () => undefined,
+    sftp: () => {
+      const sftp = sftpOver(socket, settings);
+      opened.push(sftp);
+      return sftp;
+    },
+    // The master is not ours to end; SFTP through it is.
+    close: () => {
+      for (const sftp of opened) void sftp.then((one) => one?.end());
+    },
   };
 }
 
@@ -61,13 +67,20 @@ export function channelOver(
   pty?: Pty,
 ): Channel {
   const terminal = pty === undefined ? '-T' : '-tt';
-  const child = spawn(
-    'ssh',
-    [...overMaster(socket, settings), terminal, '--', settings.address, command],
-    {
-      env: { ...process.env, ...(pty !== undefined && { TERM: pty.term }) },
-    },
-  );
+  return channel([...overMaster(socket, settings), terminal, '--', settings.address, command], pty);
+}
+
+/** SFTP over a master; undefined where the server has no such subsystem or allows no further channel. */
+export async function sftpOver(socket: string, settings: Settings): Promise<Sftp | undefined> {
+  const { sftpThrough } = await import('./sftp-stream.ts');
+  const args = [...overMaster(socket, settings), '-T', '-s', '--', settings.address, 'sftp'];
+  return sftpThrough(channel(args));
+}
+
+function channel(args: readonly string[], pty?: Pty): Channel {
+  const child = spawn('ssh', args, {
+    env: { ...process.env, ...(pty !== undefined && { TERM: pty.term }) },
+  });
   // ssh may have ended just now, as `exit` will tell.
   child.stdin.on('error', () => undefined);
   const exit = new Promise<Exit>((resolve) => {

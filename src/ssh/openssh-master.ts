@@ -1,4 +1,4 @@
-import { channelOver } from './control-master.ts';
+import { channelOver, sftpOver } from './control-master.ts';
 import type { Channel, Pty, Session, Sftp } from './session.ts';
 import type { Settings } from './settings.ts';
 import { refusedChannel } from './ssh-log.ts';
@@ -37,9 +37,8 @@ export class OpenSshMaster implements Session {
     return Promise.resolve(channelOver(this.socket, this.settings, command, pty));
   }
 
-  /** Contents that do not fit into a script go through `cat` on a channel of their own. */
   sftp(): Promise<Sftp | undefined> {
-    return Promise.resolve(undefined);
+    return sftpOver(this.socket, this.settings);
   }
 
   /** Ends the master with all that goes over it, and removes its socket. */

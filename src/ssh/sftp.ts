@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { Client, SFTPWrapper } from 'ssh2';
 import SftpClient from 'ssh2-sftp-client';
@@ -7,12 +8,17 @@ import type { Sftp } from './session.ts';
  * ssh2-sftp-client on a connection that is there already. The package has no official way; version
  * 12.1.1, pinned, keeps everything in two plain fields that its `connect()` only fills in.
  */
-class SharedSftp extends SftpClient implements Sftp {
+export class SharedSftp extends SftpClient implements Sftp {
   readonly raw: SFTPWrapper;
 
-  constructor(client: Client, raw: SFTPWrapper) {
+  /** `client` is only listened to: for errors of the connection, while a request is under way. */
+  constructor(client: EventEmitter, raw: SFTPWrapper) {
     super('prep', {});
     this.raw = raw;
+    // Every pending request adds listeners to the connection.
+    client.setMaxListeners(100);
+    // What ssh2 cannot read ends the channel, and with it all that is asked for.
+    raw.on('error', () => undefined);
     Object.assign(this, { client, sftp: raw });
     raw.on('close', () => Object.assign(this, { sftp: undefined }));
   }
@@ -88,8 +94,6 @@ export function sharedSftp(client: Client): Promise<Sftp | undefined> {
   return new Promise<Sftp>((resolve, reject) => {
     client.sftp((error, raw) => {
       if (error) return reject(error);
-      // Every pending request adds listeners to the connection.
-      client.setMaxListeners(100);
       resolve(new SharedSftp(client, raw));
     });
   }).catch(() => undefined);

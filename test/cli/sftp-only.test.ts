@@ -12,7 +12,10 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
+import { withMaster } from '../support/master.ts';
 import { accountOf, statusesOf, useSshd, type Visit } from '../support/stage.ts';
+
+const THROUGH = ['--transport', 'openssh'];
 
 const EVERY_STEP_BUT_THE_SHELL = {
   'ssh-dir': 'unchanged',
@@ -24,16 +27,17 @@ const EVERY_STEP_BUT_THE_SHELL = {
 };
 
 /** Prepares the account as far as SFTP can, then finds nothing more to do, then takes it back. */
-async function prepares(visit: Visit): Promise<void> {
+async function prepares(visit: Visit, through: readonly string[] = []): Promise<void> {
   visit.account.write('.zshrc', 'old\n');
-  const names = Object.keys(visit.account.tree());
-  const run = await visit.prep(['--yes', '--json'], { password: true });
+  const found = visit.account.tree();
+  const keys = found['.ssh/authorized_keys'] === undefined ? '' : visit.authorizedKeys;
+  const run = await visit.prep([...through, '--yes', '--json'], { password: true });
   expect(run.status).toBe(1);
   expect(run.stderr).toMatch(
     /^prep: [^\n]+: login-shell is blocked: the account is for file transfer alone \(SFTP\)[^\n]+\n$/,
   );
   expect(statusesOf(run)).toEqual({
-    'ssh-dir': 'changed',
+    'ssh-dir': keys === '' ? 'changed' : 'unchanged',
     'authorized-keys': 'changed',
     permissions: 'unchanged',
     dotfiles: 'changed',
@@ -41,18 +45,19 @@ async function prepares(visit: Visit): Promise<void> {
     'login-shell': 'blocked',
   });
   expect(accountOf(run).verified).toBe(true);
-  expect(visit.authorizedKeys).toBe(visit.keyLine);
+  expect(visit.authorizedKeys).toBe(keys + visit.keyLine);
   expect(visit.account.tree()['.ssh']).toMatchObject({ type: 'directory', mode: '0700' });
   expect(visit.account.tree()['.ssh/authorized_keys']).toMatchObject({ mode: '0600' });
   expect(readlinkSync(join(visit.account.home, '.zlogin'))).toBe('.zshenv');
   const before = visit.account.tree();
-  const again = await visit.prep(['--json']);
+  const again = await visit.prep([...through, '--json']);
   expect(statusesOf(again)).toEqual(EVERY_STEP_BUT_THE_SHELL);
   expect(visit.account.tree()).toEqual(before);
-  const back = await visit.prep(['undo', '--yes'], { password: true });
+  const back = await visit.prep(['undo', ...through, '--yes'], { password: true });
   expect(back.status, back.stderr).toBe(0);
   const left = Object.keys(visit.account.tree()).filter((name) => !name.startsWith('.local'));
-  expect(left).toEqual(names);
+  expect(left).toEqual(Object.keys(found));
+  if (keys !== '') expect(visit.authorizedKeys).toBe(keys);
   expect(visit.account.read('.zshrc')).toBe('old\n');
   expect(visit.account.passwdShell()).toBe('/bin/bash');
 }
@@ -63,6 +68,36 @@ describeSshd('an account for SFTP alone', () => {
 
   test('is prepared as far as SFTP can, proven, left alone, and taken back', async () => {
     await prepares(stage.visit());
+  });
+
+  test('is the same for OpenSSH, which proves it, too', async () => {
+    const visit = stage.visit();
+    await prepares(visit, THROUGH);
+    expect(stage.server.logins().map(({ method }) => method)).toContain('publickey');
+  });
+
+  test('is the same over a live control master', async () => {
+    const { visit, socket } = await withMaster(stage);
+    await prepares(visit, ['-S', socket]);
+  });
+
+  test('is found over the master that ssh_config names', async () => {
+    const { visit, socket } = await withMaster(stage);
+    visit.laptop.write('.ssh/config', `Host *\n  ControlPath ${socket}\n`);
+    await prepares(visit);
+  });
+
+  test.each(['OpenSSH', 'a master'])('gets a large file through %s', async (way) => {
+    const { visit, socket } = await withMaster(stage);
+    const large = randomBytes(8 << 20);
+    visit.laptop.write('set/large', large, 0o640);
+    const set = ['--dotfiles', visit.laptop.path('set'), '--only', 'dotfiles', '--yes'];
+    const flags = [...(way === 'OpenSSH' ? THROUGH : ['-S', socket]), '--no-verify', ...set];
+    const run = await visit.prep(flags, { password: true });
+    expect(run.status, run.stderr).toBe(0);
+    expect(visit.account.read('large')).toBe(large.toString('latin1'));
+    const again = await visit.prep([...flags, '--json'], { password: true });
+    expect(statusesOf(again)).toEqual({ dotfiles: 'unchanged' });
   });
 
   test('is prepared wholly without the login shell', async () => {
@@ -212,6 +247,7 @@ describeSshd('an account whose server has an SFTP server', () => {
       match: ['Match User prep_*', 'ForceCommand /usr/lib/openssh/sftp-server'],
     });
     test('is prepared as far as SFTP can', () => prepares(stage.visit()));
+    test('is so for OpenSSH', () => prepares(stage.visit(), THROUGH));
   });
 
   describe('that cannot replace files in one step', () => {
@@ -233,9 +269,11 @@ describeSshd('an account whose server has an SFTP server', () => {
     const stage = useSshd({ sftp: 'none' });
     test('or not even that: that is said in one sentence', async () => {
       const visit = stage.visit({ account: { shell: '/usr/sbin/nologin' } });
-      const run = await visit.prep([], { password: true });
-      expect(run.status).toBe(1);
-      expect(run.stderr).toMatch(/^prep: [^\n]*the account runs no commands[^\n]*\n$/);
+      for (const through of [[], THROUGH]) {
+        const run = await visit.prep(through, { password: true });
+        expect(run.status).toBe(1);
+        expect(run.stderr).toMatch(/^prep: [^\n]*the account runs no commands[^\n]*\n$/);
+      }
     });
   });
 });
@@ -250,6 +288,11 @@ describeSshd('an account for SFTP alone in a chroot', () => {
   describe('whose home directory is inside', () => {
     const stage = useSshd({ sftp: 'internal', match: chroot('/') });
     test('is prepared as any other', () => prepares(stage.visit()));
+    test('is so for OpenSSH', () => prepares(stage.visit(), THROUGH));
+    test('is so over a live control master', async () => {
+      const { visit, socket } = await withMaster(stage);
+      await prepares(visit, ['-S', socket]);
+    });
   });
 
   describe('that is its home directory, root’s', () => {

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
+import { withMaster, type Mastered } from '../support/master.ts';
 import { makeAccount, type TestAccount, type TestSshd } from '../support/sshd.ts';
 import { ran, useSshd, type Stage, type Summary, type Visit } from '../support/stage.ts';
 import type { Answer } from '../support/typist.ts';
@@ -599,40 +600,6 @@ function typesTwice(password: string): Answer[] {
 /** The account under its new password, which must leak as little as the old one. */
 function renewed({ account }: Visit, password: string): Pick<TestAccount, 'password' | 'home'> {
   return { password, home: account.home };
-}
-
-interface Mastered {
-  readonly visit: Visit;
-  readonly socket: string;
-  /** Ends the master as a crash does: its socket stays. */
-  kill(): Promise<void>;
-}
-
-/** A user who has a control master to the account, let in by a key that prep knows nothing of. */
-async function withMaster(stage: Stage, name = 'master'): Promise<Mastered> {
-  const visit = stage.visit();
-  const { laptop, account, server } = visit;
-  visit.authorize(`${laptop.makeKey('elsewhere')}\n`);
-  const socket = laptop.path(name);
-  const place = ['-p', String(server.port), `${account.name}@${server.host}`];
-  const key = ['-i', laptop.path('elsewhere'), '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes'];
-  const asIs = socket.replaceAll('%', '%%');
-  const child = spawn('ssh', ['-M', '-N', '-S', asIs, ...key, ...place], {
-    env: laptop.env(),
-    stdio: 'ignore',
-  });
-  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
-  stage.later(() => child.kill('SIGKILL'));
-  for (let waited = 0; !existsSync(socket); waited += 20) {
-    if (waited > 10_000) throw new Error(`no control master: ${server.log()}`);
-    await sleep(20);
-  }
-  server.forget();
-  const kill = async (): Promise<void> => {
-    child.kill('SIGKILL');
-    await ended;
-  };
-  return { visit, socket, kill };
 }
 
 async function withDeadMaster(stage: Stage): Promise<Pick<Mastered, 'visit' | 'socket'>> {

@@ -39,6 +39,7 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
   ],
   'ssh-config': ['ssh/without-openssh'],
   'ssh2-sftp-client': ['ssh/sftp'],
+  'ssh2/lib/protocol/SFTP.js': ['ssh/sftp-stream'],
 };
 
 /** Where a secret becomes text, and how often. */
