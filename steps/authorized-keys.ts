@@ -8,7 +8,7 @@ import { contentOf, entryAt, realPath, type Entry, type Facts } from '../src/cor
 import type { Change, Step, Verdict } from '../src/core/plan.ts';
 import { printable, printableBytes, printablePath } from '../src/core/printable.ts';
 import { parentOf, remotePath, type RemotePath } from '../src/core/remote-path.ts';
-import { closed, foreign, named, notADirectory } from './standing.ts';
+import { closed, foreign, kindOf, named, notADirectory } from './standing.ts';
 
 const SSH_DIR = remotePath('.ssh');
 /** Where keys are looked for unless the server says otherwise; naming it makes the probe find out. */
@@ -80,9 +80,9 @@ function missingFolders(facts: Facts): readonly RemotePath[] {
 /** Why there is no folder for the file, and none can be made. */
 function noFolder(facts: Facts): string | undefined {
   for (const path of folders(facts)) {
-    const { kind } = entryAt(facts, path);
-    if (kind === 'directory') continue;
-    if (kind !== 'absent') return notADirectory(named(path), { kind });
+    const entry = entryAt(facts, path);
+    if (entry.kind === 'directory') continue;
+    if (entry.kind !== 'absent') return notADirectory(named(path), entry);
     // A folder of the system's is not ours to make.
     if (facts.keysFile.startsWith('/'))
       return `${named(path)} does not exist; ask its administrator`;
@@ -95,6 +95,7 @@ function unusable(entry: Entry, path: RemotePath): string | undefined {
   if (entry.kind === 'absent') return undefined;
   const name = named(path);
   if (entry.kind === 'unreadable') return `${name} may not be read; ask its owner`;
+  if (entry.kind === 'special') return `${name} is a ${kindOf(entry)}; move it away`;
   if (entry.kind !== 'file') return `${name} is a ${entry.kind}, not a file; move it away`;
   if (entry.content.bytes === undefined)
     return `${name} could not be read whole; rename the file that it leads to`;

@@ -1,8 +1,16 @@
-import { entryAt, realPath, same, sameContent, type Entry, type Facts } from '../src/core/facts.ts';
+import {
+  entryAt,
+  realPath,
+  same,
+  sameContent,
+  type Entry,
+  type Facts,
+  type Reading,
+} from '../src/core/facts.ts';
 import type { Change, LocalFile, Step } from '../src/core/plan.ts';
 import { printablePath } from '../src/core/printable.ts';
 import { parentOf, type RemotePath } from '../src/core/remote-path.ts';
-import { closed, octal } from './standing.ts';
+import { closed, kindOf, octal } from './standing.ts';
 
 /** Each local file stands at its path: same bytes, mode and modification time, as `scp -p` left them. */
 export const dotfiles: Step = {
@@ -14,7 +22,7 @@ export const dotfiles: Step = {
       path,
       bytes: 'some',
       follow: true,
-      ...(entry.kind === 'file' && { unless: entry.content }),
+      ...(entry.kind === 'file' && { unless: contentAndTime(entry) }),
     })),
 
   plan(facts, { dotfiles: files }) {
@@ -38,11 +46,20 @@ export const dotfiles: Step = {
   },
 };
 
+/** A time that prep has set tells a large file that nobody has touched since. */
+function contentAndTime({
+  content,
+  mode,
+  mtime,
+}: Entry & { kind: 'file' }): Required<Reading>['unless'] {
+  return { ...content, mode, ...(mtime !== undefined && { mtime }) };
+}
+
 /** Why a file cannot stand where it should, or nothing. */
 function inTheWay(facts: Facts, { path, entry }: LocalFile): string | undefined {
   const there = entryAt(facts, path);
   const name = printablePath(path);
-  if (there.kind === 'special') return `${name} is a socket, pipe or device; move it away`;
+  if (there.kind === 'special') return `${name} is a ${kindOf(there)}; move it away`;
   if (there.kind === 'unreadable')
     return `${name} may not be read, so no copy of it could be kept; ask its owner`;
   if (there.kind === 'directory' && entry.kind !== 'directory')

@@ -35,9 +35,15 @@ const KINDS: Readonly<Record<InTheWay, string>> = {
   special: 'socket, pipe or device',
 };
 
+/** What stands there, in a word or a few. */
+export function kindOf(entry: { readonly kind: InTheWay; readonly link?: true }): string {
+  if (entry.link === true) return 'link whose target is not UTF-8, which SFTP cannot keep';
+  return KINDS[entry.kind];
+}
+
 /** Says that something else stands where a directory must be. */
-export function notADirectory(name: string, { kind }: { readonly kind: InTheWay }): string {
-  return `${name} is a ${KINDS[kind]}, not a directory; move it away`;
+export function notADirectory(name: string, entry: Parameters<typeof kindOf>[0]): string {
+  return `${name} is a ${kindOf(entry)}, not a directory; move it away`;
 }
 
 /** A path as a person writes it: `~/.ssh`, `/etc/ssh/keys`. */

@@ -2,7 +2,7 @@ import { entryAt, type Entry, type Facts } from '../src/core/facts.ts';
 import type { Step } from '../src/core/plan.ts';
 import { printable } from '../src/core/printable.ts';
 import { remotePath } from '../src/core/remote-path.ts';
-import { closed } from './standing.ts';
+import { closed, kindOf } from './standing.ts';
 
 const ZLOGIN = remotePath('.zlogin');
 const ZSHENV = remotePath('.zshenv');
@@ -40,8 +40,8 @@ function isHardLink(facts: Facts, entry: Entry): boolean {
 }
 
 function unreplaceable(entry: Entry): string | undefined {
-  if (entry.kind === 'directory' || entry.kind === 'special')
-    return `~/.zlogin is a ${entry.kind}; move it away`;
+  if (entry.kind === 'directory') return '~/.zlogin is a directory; move it away';
+  if (entry.kind === 'special') return `~/.zlogin is a ${kindOf(entry)}; move it away`;
   if (entry.kind === 'unreadable')
     return '~/.zlogin may not be read, so no copy of it could be kept; ask its owner';
   return undefined;

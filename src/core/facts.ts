@@ -38,8 +38,8 @@ export type Entry =
   | { readonly kind: 'symlink'; readonly target: RemotePath }
   /** A file that this user may not read. */
   | { readonly kind: 'unreadable'; readonly mode: number; readonly owner?: number }
-  /** Socket, device, pipe: never replaced. */
-  | { readonly kind: 'special' };
+  /** Socket, device, pipe; or a `link` whose target SFTP cannot tell, for its bytes are not UTF-8: never replaced. */
+  | { readonly kind: 'special'; readonly link?: true };
 
 /**
  * Where the passwd entry was read from. `elsewhere`: getent knows it from a directory service, and the only chsh
@@ -100,8 +100,16 @@ export interface Reading {
   readonly path: RemotePath;
   /** Read the bytes back, however many (`all`), or only up to `INLINE_LIMIT` (`some`); else size and checksum do. */
   readonly bytes?: 'all' | 'some';
-  /** Bytes are not needed when the content is this one already. */
-  readonly unless?: { readonly size: number; readonly checksum?: number };
+  /**
+   * Bytes are not needed when the content is this one already. Over SFTP, a file larger than `INLINE_LIMIT` of the
+   * same size, mode and time is taken for the same (as rsync does); any other of the same size is read for its checksum.
+   */
+  readonly unless?: {
+    readonly size: number;
+    readonly checksum?: number;
+    readonly mode?: number;
+    readonly mtime?: number;
+  };
   /** Where it is a symbolic link, read what it leads to as well. */
   readonly follow?: boolean;
   /** Where it is a directory, list it. */

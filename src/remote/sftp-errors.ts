@@ -18,6 +18,11 @@ export function wire(path: RemotePath): string {
   return text;
 }
 
+/** Whether a name came as it is: what is not UTF-8 the library has replaced with U+FFFD. */
+export function isWhole(path: RemotePath): boolean {
+  return !Buffer.from(path, 'latin1').toString('utf8').includes('\ufffd');
+}
+
 /** Whether an error says that a file ends here. */
 export function isEnd(error: unknown): boolean {
   return codeOf(error) === EOF;

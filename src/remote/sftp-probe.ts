@@ -14,7 +14,7 @@ import { journalOf } from './journal.ts';
 import { TYPE } from './probe-entries.ts';
 import { RUNS } from './probe.ts';
 import { measure, readAll } from './sftp-contents.ts';
-import { isDenied, orNothing, UnsendableName } from './sftp-errors.ts';
+import { isDenied, isWhole, orNothing, UnsendableName } from './sftp-errors.ts';
 import type { Attributes, SftpRequests } from './sftp-requests.ts';
 import { pooled } from './side-by-side.ts';
 import {
@@ -111,7 +111,7 @@ function readEntries(sftp: SftpRequests, readings: readonly Reading[]): Promise<
     const entry = await readEntry(sftp, reading);
     if (entry.kind !== 'symlink' || reading.follow !== true) return { path: reading.path, entry };
     const path = await sftp.realpath(reading.path).catch(orNothing);
-    if (path === undefined) return { path: reading.path, entry };
+    if (path === undefined || !isWhole(path)) return { path: reading.path, entry };
     return {
       path: reading.path,
       entry,
@@ -132,8 +132,10 @@ export async function readEntry(sftp: SftpRequests, reading: Reading): Promise<E
       const names = reading.list === true ? await sftp.list(path) : undefined;
       return { kind: 'directory', mode, owner, ...(names && { names }) };
     }
-    case TYPE.symlink:
-      return { kind: 'symlink', target: await sftp.readlink(path) };
+    case TYPE.symlink: {
+      const target = await sftp.readlink(path);
+      return isWhole(target) ? { kind: 'symlink', target } : { kind: 'special', link: true };
+    }
     case TYPE.regular: {
       const content = await readContent(sftp, reading, attributes).catch((error: unknown) => {
         if (isDenied(error)) return undefined;
@@ -151,11 +153,13 @@ export async function readEntry(sftp: SftpRequests, reading: Reading): Promise<E
 async function readContent(
   sftp: SftpRequests,
   { path, bytes, unless }: Reading,
-  { size }: Attributes,
+  { size, mtime, mode }: Attributes,
 ): Promise<Content> {
   if (bytes === undefined) return { size };
   if (bytes === 'some' && size > INLINE_LIMIT) {
     if (unless !== undefined && unless.size !== size) return { size };
+    const untouched = unless?.mtime === mtime && unless.mode === (mode & 0o7777);
+    if (untouched && unless.checksum !== undefined) return { size, checksum: unless.checksum };
     return checked(await measure(sftp, path, size), path, size);
   }
   const content = checked(contentOf(await readAll(sftp, path, size)), path, size);

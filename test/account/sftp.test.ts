@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -14,9 +15,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ABSENT, contentOf, entryAt, type Entry, type Facts } from '../../src/core/facts.ts';
+import type { Desired } from '../../src/core/desired.ts';
 import type { EntryChange } from '../../src/core/plan.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
 import { SftpAccount } from '../../src/remote/sftp-account.ts';
+import type { Session } from '../../src/ssh/session.ts';
+import { authorizedKeys } from '../../steps/authorized-keys.ts';
+import { dotfiles } from '../../steps/dotfiles.ts';
+import { zlogin } from '../../steps/zlogin.ts';
 import { file } from '../support/facts.ts';
 import { SFTP_SERVER, sftpSession } from '../support/sftp-session.ts';
 
@@ -54,6 +60,23 @@ async function apply(changes: readonly EntryChange[], without: readonly string[]
   });
   account.close();
   return applied.outcomes;
+}
+
+const NOTHING: Desired = { keys: [], dotfiles: [], loginShell: 'zsh' };
+
+/** How many bytes of files have been asked for and were given, from now on. */
+async function countReads(session: Session): Promise<() => number> {
+  const { raw } = (await session.sftp())!;
+  const read = raw.read.bind(raw);
+  let count = 0;
+  raw.read = (...words: Parameters<typeof read>): void => {
+    const [handle, buffer, offset, length, position, done] = words;
+    read(handle, buffer, offset, length, position, (error, bytes, ...rest) => {
+      count += error ? 0 : bytes;
+      done(error, bytes, ...rest);
+    });
+  };
+  return () => count;
 }
 
 const leftovers = (): string[] => readdirSync(home).filter((name) => name.startsWith('.prep-'));
@@ -169,6 +192,49 @@ describe.skipIf(SFTP_SERVER === undefined)('over SFTP alone', () => {
       content: { size: 300_000, checksum: contentOf(Buffer.from('x'.repeat(300_000))).checksum },
     });
     expect((entryAt(facts, names[1]!) as { content: object }).content).toEqual({ size: 300_001 });
+  });
+
+  test.each([
+    ['of the wanted mode and time is not read back', {}, 0],
+    ['that was written since is read back', { mtime: 1_700_000_001 }, 300_000],
+    ['of another mode is read back', { mode: 0o600 }, 300_000],
+  ])('a large file of the same size %s', async (_, differing, bytes) => {
+    const content = contentOf(Buffer.from('x'.repeat(300_000)));
+    const wanted: Entry = { kind: 'file', mode: 0o640, mtime: 1_700_000_000, content };
+    const { path, entry } = { path: remotePath('large'), entry: wanted };
+    expect(await apply([change('large', ABSENT, { ...wanted, ...differing })])).toMatchObject([
+      { result: 'done' },
+    ]);
+    const { session, account } = await open();
+    const read = await countReads(session);
+    const keys: Desired = { ...NOTHING, dotfiles: [{ path, entry }] };
+    const facts = await account.probe(dotfiles.reads(keys));
+    account.close();
+    expect(read()).toBe(bytes);
+    const { checksum, size } = content;
+    expect(entryAt(facts, path)).toMatchObject({
+      ...wanted,
+      ...differing,
+      content: { checksum, size },
+    });
+  });
+
+  test('a link whose target is not UTF-8 is never replaced, for it could not be put back', async () => {
+    const target = Buffer.from([0x66, 0xe9]);
+    symlinkSync(target, at('.zshrc'));
+    symlinkSync(target, at('.zlogin'));
+    mkdirSync(at('.ssh'));
+    symlinkSync('../.zshrc', at('.ssh/authorized_keys'));
+    const { account } = await open();
+    const entry = file(0o644, 'new', { mtime: 5 });
+    const desired: Desired = { ...NOTHING, dotfiles: [{ path: remotePath('.zshrc'), entry }] };
+    const steps = [dotfiles, zlogin, authorizedKeys];
+    const facts = await account.probe(steps.flatMap((step) => step.reads(desired)));
+    account.close();
+    const verdicts = steps.map((step) => step.plan(facts, desired));
+    const because = expect.stringMatching(/link whose target is not UTF-8|is a symlink/) as string;
+    expect(verdicts).toEqual(steps.map(() => ({ kind: 'blocked', because })));
+    expect(readlinkSync(at('.zshrc'), 'buffer')).toEqual(target);
   });
 
   test('hundreds of files arrive, each whole', async () => {

@@ -239,7 +239,7 @@ function keyRefused(
 type Blocked = readonly [Step, FactsOf, Partial<Desired>?];
 
 const unreadable: Entry = { kind: 'unreadable', mode: 0o600, owner: 0 };
-const special: Entry = { kind: 'special' };
+const special = { kind: 'special' } as const;
 const ZSHRC = dotfile('.zshrc', file(0o644, 'bindkey -e\n'));
 const withFallback = { shellFallback: true };
 
@@ -265,6 +265,7 @@ const BLOCKED: readonly Blocked[] = [
   ],
   [dotfiles, { entries: { '.zshrc': directory(0o755) } }, { dotfiles: [ZSHRC] }],
   [dotfiles, { entries: { '.zshrc': special } }, { dotfiles: [ZSHRC] }],
+  [dotfiles, { entries: { '.zshrc': { ...special, link: true } } }, { dotfiles: [ZSHRC] }],
   [dotfiles, { entries: { '.zshrc': unreadable } }, { dotfiles: [ZSHRC] }],
   [
     dotfiles,
