@@ -54,7 +54,7 @@ export async function prepare(destination: string, options: PrepareOptions = {})
     dryRun: wanted.dryRun ?? false,
     verify: wanted.verify ?? true,
     hostKey,
-    yes: true,
+    yes: prompter === undefined,
     jump: [],
     concurrency: 1,
     samePassword: false,
@@ -69,7 +69,7 @@ export async function prepare(destination: string, options: PrepareOptions = {})
     prompter: prompter ?? unattended(true),
     attended: prompter !== undefined,
   };
-  const secret = password === undefined ? undefined : new Secret(password);
-  const world = worldOf(wishesFor(flags, undefined), all, onlooker, homedir(), secret);
+  const given = password === undefined ? {} : { password: new Secret(password) };
+  const world = worldOf(wishesFor(flags, undefined), all, onlooker, homedir(), given);
   return prepareAccount(world, place, await gather(world, [place]));
 }

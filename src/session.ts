@@ -29,7 +29,8 @@ export async function handOver({
   const terminal = await questionsAt(options);
   const console = consoleOf(terminal);
   const world = {
-    ...worldOf(wishesFor(options, undefined), [], terminal, homedir(), password),
+    ...worldOf(wishesFor(options, undefined), [], terminal, homedir()),
+    ...(password !== undefined && { password }),
     ...(newPassword !== undefined && { newPassword }),
   };
   const { openSession, runCommand } = await import('./run/hand-over.ts');

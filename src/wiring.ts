@@ -17,7 +17,7 @@ import type { World } from './run/world.ts';
 import { resolveSettings } from './ssh/settings.ts';
 import type { Target } from './targets.ts';
 import type { View } from './terminal/view.ts';
-import { worldOf } from './world-of.ts';
+import { hopSettingsFor, worldOf, type KnownHops } from './world-of.ts';
 
 /** What belongs to the terminal while prep runs. */
 export interface Terminal {
@@ -97,19 +97,8 @@ async function served(invocation: OnAccounts, setup: Setup, progress: Progress):
   }
   // What the last run did is undone, whatever is wanted by now.
   const configuration = command === 'undo' ? undefined : setup.configuration;
-  const chosen: World['chosen'] = new Map();
-  const worldFor = (target: Target): World => ({
-    ...worldOf(
-      wishesFor(target.options, configuration, target.destination),
-      steps,
-      terminal,
-      homedir(),
-      target.password ?? password,
-    ),
-    settings: settings(target),
-    chosen,
-    ...(newPassword !== undefined && { newPassword }),
-  });
+  const given = { ...(password && { password }), ...(newPassword && { newPassword }) };
+  const worldFor = worldsIn({ ...setup, configuration }, terminal, settings, given);
   const onInterrupt = (lastWords: () => void): void => void (terminal.lastWords = lastWords);
   const onSummary = (): void => void (progress.summed = true);
   const isFailure = (report: Report): boolean => exitStatus(report) !== 0;
@@ -123,6 +112,30 @@ async function served(invocation: OnAccounts, setup: Setup, progress: Progress):
   } finally {
     terminal.close();
   }
+}
+
+/** The world of each account, made once; what is common to them is found out once. */
+function worldsIn(
+  { steps, configuration }: Setup,
+  terminal: Terminal,
+  settings: (target: Target) => World['settings'],
+  given: Pick<World, 'password' | 'newPassword'>,
+): (target: Target) => World {
+  const worlds = new Map<Target, World>();
+  const chosen: World['chosen'] = new Map();
+  const hops: KnownHops = new Map();
+  return (target) => {
+    const { options, destination, password = given.password } = target;
+    const wishes = wishesFor(options, configuration, destination);
+    const made = worlds.get(target) ?? {
+      ...worldOf(wishes, steps, terminal, homedir(), { ...given, ...(password && { password }) }),
+      settings: settings(target),
+      hopSettings: hopSettingsFor(wishes, homedir(), hops),
+      chosen,
+    };
+    worlds.set(target, made);
+    return made;
+  };
 }
 
 /** The accounts that were asked for. What reads hosts files is loaded where there may be several. */
@@ -338,7 +351,7 @@ async function demo(options: Options, steps: readonly Step[]): Promise<number> {
     const { observe } = view;
     const onlooker = { view, prompter: unattended(true), attended: false };
     const wishes = wishesFor({ ...options, knownHosts, sshConfig }, undefined);
-    const world = worldOf(wishes, steps, onlooker, home, password);
+    const world = worldOf(wishes, steps, onlooker, home, { password });
     const report = await gather(world, [destination])
       .then((preparation) => prepare(world, destination, preparation))
       .catch((error: unknown) => failed(world, destination, error));

@@ -3,7 +3,6 @@ import type { Destination } from './core/destination.ts';
 import type { Observer } from './core/event.ts';
 import type { Step } from './core/plan.ts';
 import type { Prompter } from './core/prompter.ts';
-import type { Secret } from './core/secret.ts';
 import type { Wishes, World } from './run/world.ts';
 import { shippedDotfile } from './shipped.ts';
 import { resolveSettings, type SettingsFlags } from './ssh/settings.ts';
@@ -21,17 +20,17 @@ export function worldOf(
   steps: readonly Step[],
   { view, prompter, attended }: Onlooker,
   home: string,
-  password?: Secret,
+  given: Pick<World, 'password' | 'newPassword'> = {},
 ): World {
   return {
     wishes,
     steps: stepsFor(steps, wishes),
     prompter,
     attended,
-    ...(password !== undefined && { password }),
+    ...given,
     observe: view.observe,
     settings: (destination) => resolveSettings(destination, wishes, home),
-    hopSettings: once((hop, before) => resolveSettings(hop, hopFlags(wishes, before), home)),
+    hopSettings: hopSettingsFor(wishes, home),
     chosen: new Map(),
     home,
     shippedDotfile,
@@ -39,12 +38,20 @@ export function worldOf(
   };
 }
 
-/** The same, asking ssh once about each host on the way. */
-function once(resolve: World['hopSettings']): World['hopSettings'] {
-  const known = new Map<string, ReturnType<World['hopSettings']>>();
+/** What is known of hosts on the way by now. */
+export type KnownHops = Map<string, ReturnType<World['hopSettings']>>;
+
+/** Resolves hosts on the way, asking ssh once about each; `known` is for all accounts of a run. */
+export function hopSettingsFor(
+  wishes: Wishes,
+  home: string,
+  known: KnownHops = new Map(),
+): World['hopSettings'] {
   return (hop, before) => {
-    const name = JSON.stringify([hop, before]);
-    const settings = known.get(name) ?? resolve(hop, before);
+    const flags = hopFlags(wishes, before);
+    const { sshConfig, knownHosts, hostKey } = flags;
+    const name = JSON.stringify([hop, before, sshConfig, knownHosts, hostKey]);
+    const settings = known.get(name) ?? resolveSettings(hop, flags, home);
     known.set(name, settings);
     return settings;
   };

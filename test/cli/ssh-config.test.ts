@@ -306,6 +306,19 @@ describeSshd('what a usual run spawns', () => {
     expect(run.status, run.stderr).toBe(0);
     expect(visit.laptop.read('calls')).toMatch(/^-G [^\n]*\n$/);
   });
+
+  test('is one ssh about the host on the way to several, whatever each of them is called', async () => {
+    const visit = stage.visit();
+    const { PATH } = visit.laptop.env() as { PATH: string };
+    visit.laptop.write('.ssh/config', 'Host hop\n  HostName 127.0.0.1\n  Port 1\n');
+    visit.laptop.write('bin/ssh', SPY, 0o755);
+    const env = { PATH: `${visit.laptop.path('bin')}:${PATH}`, REST: PATH };
+    const run = await visit.prep(['-J', 'hop', '-n', 'a@web1', 'b@web2'], { password: true, env });
+    expect(run.status).toBe(1);
+    const calls = visit.laptop.read('calls')!.trim().split('\n');
+    expect(calls.filter((call) => call.endsWith(' hop'))).toHaveLength(1);
+    expect(calls).toHaveLength(4);
+  });
 });
 
 describeSshd('without OpenSSH on the laptop', () => {
