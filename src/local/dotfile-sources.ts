@@ -152,7 +152,10 @@ async function outputOf(
     const options = { cwd: home, encoding: 'buffer', maxBuffer: LIMIT, timeout: PATIENCE } as const;
     execFile(program, args, options, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
-      const said = stderr.toString().trim().split('\n').at(-1) || error.message;
+      const late = `it came to no end within ${PATIENCE / 1000} s`;
+      const last = stderr.toString().trim().split('\n').at(-1) || error.message;
+      // One that printed too much is killed as well, and that has a code.
+      const said = error.killed && !error.code ? late : last;
       reject(cannotRead(name, 'output of', said));
     }).stdin?.end();
   });

@@ -19,7 +19,7 @@ import {
   writeConfigFile,
   type ConfigFile,
 } from '../local/ssh-config-file.ts';
-import { effective, type Effective } from '../ssh/proof.ts';
+import { effective, type Effective } from '../ssh/ssh-g.ts';
 
 /** What `prep mastering` needs of the world. */
 export interface MasteringWorld {

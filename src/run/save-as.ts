@@ -13,7 +13,7 @@ import {
   type ConfigFile,
 } from '../local/ssh-config-file.ts';
 import { namedHosts } from '../local/ssh-hosts.ts';
-import { effective, type Effective } from '../ssh/proof.ts';
+import { effective, type Effective } from '../ssh/ssh-g.ts';
 import type { Settings } from '../ssh/settings.ts';
 import type { Preparation } from './gather.ts';
 import type { Begun } from './phases.ts';

@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Destination } from '../core/destination.ts';
-import { PrepError } from '../core/problem.ts';
 import { mentionedIn, type ConfigFiles, type Mentioned } from './config-files.ts';
+import { askSsh, type Effective } from './ssh-g.ts';
 import { passwdEntry } from './tokens.ts';
 
 /** ssh_config as it holds for one destination. */
@@ -57,7 +56,7 @@ export async function readSshConfig(
 
 /** What ssh_config says, and what of it is passed over. */
 type Answer = Pick<SshConfig, 'ignored'> & {
-  readonly values: ReadonlyMap<string, readonly string[]>;
+  readonly values: Effective;
 };
 
 interface Asked {
@@ -79,11 +78,11 @@ async function answerFor(
   home: string,
 ): Promise<Asked> {
   const ask = async (): Promise<Asked> => {
-    const [asked, mentioned] = await Promise.all([
-      askSsh(destination, argumentsFor(destination, flags)),
+    const [values, mentioned] = await Promise.all([
+      askSsh(argumentsFor(destination, flags), destination.host),
       mentionedIn(files, home),
     ]);
-    return { asked, mentioned };
+    return { asked: values && { values }, mentioned };
   };
   const port = flags.port ?? destination.port;
   const name = JSON.stringify([
@@ -150,41 +149,4 @@ function argumentsFor(
     ...(destination.user === undefined ? [] : ['-l', destination.user]),
     ...(port === undefined ? [] : ['-p', String(port)]),
   ];
-}
-
-/** Runs `ssh -G`: one `name value` a line, names in lower case. Undefined where there is no ssh. */
-async function askSsh(
-  destination: Destination,
-  args: readonly string[],
-): Promise<Answer | undefined> {
-  const { error, stdout, stderr } = await run('ssh', ['-G', ...args, '--', destination.host]);
-  if (error === null) return { values: parsed(stdout) };
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-  // Behind what is wrong it counts what is wrong, and it is surprised that there is no terminal.
-  const lines = stderr.trim().split('\n');
-  const said = lines.find((line) => !/^Pseudo-terminal |: terminating, /.test(line)) ?? '';
-  throw new PrepError({ code: 'usage', text: `ssh rejects its configuration: ${said}` }, error);
-}
-
-function parsed(text: string): Map<string, string[]> {
-  const config = new Map<string, string[]>();
-  for (const line of text.split('\n')) {
-    const space = line.indexOf(' ');
-    if (space < 0) continue;
-    const name = line.slice(0, space);
-    config.set(name, [...(config.get(name) ?? []), line.slice(space + 1)]);
-  }
-  return config;
-}
-
-function run(
-  command: string,
-  args: readonly string[],
-): Promise<{ error: Error | null; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(command, args, { timeout: 10_000 }, (error, stdout, stderr) => {
-      resolve({ error, stdout, stderr });
-    });
-    child.stdin?.end();
-  });
 }

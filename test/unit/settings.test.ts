@@ -161,6 +161,15 @@ describe.skipIf(noSsh)('a destination, by ssh_config', () => {
     });
   });
 
+  test('says that ssh comes to no end with it', { timeout: 20_000 }, async () => {
+    await expect(resolved('web1', ['Match exec "sleep 30"', 'Port 1'])).rejects.toMatchObject({
+      problem: {
+        code: 'usage',
+        text: 'ssh came to no end with its configuration within 10 s (a Match exec may be waiting)',
+      },
+    });
+  });
+
   test('reads no other configuration than the one named', async () => {
     expect(
       await resolveSettings({ host: 'web1' }, { hostKey: 'ask', sshConfig: 'none' }, home),
