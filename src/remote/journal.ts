@@ -78,15 +78,14 @@ export function journalLine(line: JournalLine): string {
   );
 }
 
-/** Reads a journal; a last line cut off by a full disk is left out, and so is what a later version may have added. */
+/** Reads a journal; a last line cut off by a full disk is left out, and so is what a later version, or another hand, may have added. */
 export function readJournal(text: string, run: string): readonly JournalLine[] {
   const lines: JournalLine[] = [];
   for (const line of text.split('\n')) {
     const read = parseLine(line);
-    if (read?.change.what === 'login-shell' || read?.change.what === 'command') lines.push(read);
-    if (read?.change.what === 'entry') {
-      lines.push({ ...read, change: withKept(read.change, run, read.number) });
-    }
+    if (read === undefined) continue;
+    const { change, number } = read;
+    lines.push(change.what === 'entry' ? { ...read, change: withKept(change, run, number) } : read);
   }
   return lines;
 }
@@ -94,9 +93,42 @@ export function readJournal(text: string, run: string): readonly JournalLine[] {
 function parseLine(line: string): JournalLine | undefined {
   try {
     const read = JSON.parse(line) as Partial<JournalLine> | null;
-    return read?.change === undefined ? undefined : (read as JournalLine);
+    if (typeof read?.number !== 'number' || typeof read.step !== 'string') return undefined;
+    return isChange((read.change ?? {}) as Change) ? (read as JournalLine) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Whether what claims to be a change has all that undoing it takes. */
+function isChange(change: Change): boolean {
+  const isText = (value: unknown): boolean => typeof value === 'string';
+  switch (change.what) {
+    case 'entry':
+      return isText(change.path) && isEntry(change.before) && isEntry(change.after);
+    case 'login-shell':
+      return isText(change.before) && isText(change.after);
+    case 'command':
+      return Array.isArray(change.argv) && change.argv.every(isText);
+    default:
+      return false;
+  }
+}
+
+function isEntry(entry: Partial<Record<string, unknown>> | undefined): boolean {
+  switch (entry?.['kind']) {
+    case 'absent':
+      return true;
+    case 'directory':
+      return typeof entry['mode'] === 'number';
+    case 'symlink':
+      return typeof entry['target'] === 'string';
+    case 'file': {
+      const { size } = (entry['content'] ?? {}) as Partial<Content>;
+      return typeof entry['mode'] === 'number' && typeof size === 'number';
+    }
+    default:
+      return false;
   }
 }
 

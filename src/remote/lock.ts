@@ -37,14 +37,15 @@ export interface Holder {
  * `I` names this shell: process number, its birth (clock ticks since boot), its process namespace, the boot, the
  * machine, and the time. `gone ID FILE` says whether whoever left a link is surely no more. On this machine that is
  * known: another boot is over, a process number that has another birth by now was given away again, and a zombie only
- * waits for its parent (a container's first process may never ask). Of another machine (a home directory on several), and of births that cannot be told, only the age of FILE speaks, by the
- * server's own clock. A run over SFTP has a seventh word, its name.
+ * waits for its parent (a container's first process may never ask). Of another machine (a home directory on several),
+ * of births that cannot be told, and of what prep has not written, only the age of FILE speaks, by the server's own
+ * clock. A run over SFTP has a seventh word, its name.
  */
 export const IDENTITY = `
 target() { if [ -f "$1" ] && [ ! -L "$1" ]; then cat "$1"; return; fi; readlink "$1" 2>/dev/null || { l=$(ls -ld "$1" 2>/dev/null) && printf '%s\\n' "\${l#* -> }"; }; }
 born() { l=; { IFS= read -r l <"/proc/$1/stat"; } 2>/dev/null; [ -n "$l" ] || { kill -0 "$1" 2>/dev/null && echo -; return; }; set -f; set -- \${l##*')' }; set +f; case $1 in Z) ;; *) echo "\${20}";; esac; }
 old() { o=$(find "$1" -prune -mmin +60 2>/dev/null) || o=$(find "$1" -prune -mtime +0 2>/dev/null); [ -n "$o" ]; }
-gone() { f=$2; set -f; set -- $1; set +f; [ $# -ge 6 ] || return
+gone() { f=$2; set -f; set -- $1; set +f; [ $# -ge 6 ] || { old "$f"; return; }
 if [ "$5" = "$H5" ]; then [ "$4" = "$H4" ] || return 0; [ "$3" != "$H3" ] || case $(born "$1") in -) ;; "$2") return 1;; *) return 0;; esac; fi; old "$f"; }
 b=-; { read -r b </proc/sys/kernel/random/boot_id; } 2>/dev/null; m=; { read -r m </etc/machine-id; } 2>/dev/null
 H3=$(readlink /proc/self/ns/pid 2>/dev/null) || H3=-; H4=$b; H5=$(uname -n | tr -d ' ')/$m

@@ -41,9 +41,9 @@ export async function sendFiles(
   const sftp = await session.sftp();
   const byShell = throughShell(session, conversation);
   const send = async (file: Sending): Promise<void> => {
-    const from = await beginning(file);
-    const source = (): Readable => counted(file, from, onProgress);
     try {
+      const from = await beginning(file);
+      const source = (): Readable => counted(file, from, onProgress);
       if (sftp === undefined) await byShell(file, source, from);
       else
         await sftp.write(source(), file.to, from).catch((error: unknown) => {

@@ -23,6 +23,7 @@ import {
   type PlannedStep,
 } from '../core/plan.ts';
 import { printable, printablePath } from '../core/printable.ts';
+import { PrepError } from '../core/problem.ts';
 import { parentOf, type RemotePath } from '../core/remote-path.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { journalOf, readJournal, type JournalLine } from '../remote/journal.ts';
@@ -33,7 +34,7 @@ import type { World } from './world.ts';
 
 /**
  * Puts back what the last run that changed something replaced: the half of it that may have questions, which
- * logs in, plans, and asks. @throws PrepError with whatever `reach` raises
+ * logs in, plans, and asks. @throws PrepError with whatever `reach` raises, `cannot-read`
  */
 export async function beginUndo(
   world: World,
@@ -69,6 +70,7 @@ function goingBack(world: World): World {
   return { ...world, wishes: { ...world.wishes, shell: '' } };
 }
 
+/** What the last run did, as far as this one is about it; undefined where there was none. @throws PrepError `cannot-read` */
 async function lastRun(
   { account, facts }: Reached,
   { only, skip }: World['wishes'],
@@ -78,7 +80,11 @@ async function lastRun(
   const journal = journalOf(run);
   const entry = entryAt(await account.probe([{ path: journal, bytes: 'all' }]), journal);
   const bytes = entry.kind === 'file' ? entry.content.bytes : undefined;
-  if (bytes === undefined) return undefined;
+  if (bytes === undefined) {
+    const cause = entry.kind === 'unreadable' ? 'permission denied' : 'it is no file any more';
+    const file = `~/${printablePath(journal)}`;
+    throw new PrepError({ code: 'cannot-read', what: 'record of the last run', file, cause });
+  }
   const lines = readJournal(Buffer.from(bytes).toString('latin1'), run);
   // Steps that this run knows nothing of (the user's own, by now out of the configuration) are undone as well.
   return lines.filter(({ step }) => (only?.includes(step) ?? true) && !skip.includes(step));

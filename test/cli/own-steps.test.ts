@@ -167,7 +167,7 @@ describeSshd("a step of one's own", () => {
     project.write({ 'own.mjs': `let count = 0;\nexport default { steps: [${step}] };` });
     const other = stage.visit();
     const args = ['--config', project.path('own.mjs'), '--only', 'moody', '--json'];
-    other.authorize(visit.laptop.read('.ssh/id_ed25519.pub')!);
+    other.authorize(visit.laptop.read('.ssh/id_ed25519.pub'));
     visit.authorize();
     const run = await visit.prep([...args, '--concurrency', '1', other.destination]);
     expect(run.status).toBe(1);

@@ -1,4 +1,11 @@
-import { appendFileSync, existsSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
@@ -195,6 +202,21 @@ describeSshd('prep undo', () => {
       expect(run.status, run.stderr).toBe(0);
       expect(visit.account.read('.ssh/config')).toBe('Host x\n');
       expect(existsSync(join(visit.account.home, '.ssh/authorized_keys'))).toBe(false);
+    });
+
+    test('fails where the record of the last run cannot be read', async () => {
+      visit = stage.visit();
+      const run = await visit.prep(['--only', 'ssh-dir,authorized-keys'], { password: true });
+      expect(run.status, run.stderr).toBe(0);
+      const runs = join(visit.account.home, '.local/state/prep');
+      const [last] = readdirSync(runs);
+      chmodSync(join(runs, last!, 'journal'), 0);
+      const undone = await undo();
+      expect(undone).toMatchObject({ status: 1, stdout: '' });
+      expect(undone.stderr).toMatch(
+        /^prep: \S+: cannot read the record of the last run ~\/\.local\/state\/prep\/\S+\/journal \([^\n]+\n$/,
+      );
+      expect(visit.authorizedKeys).toBe(visit.keyLine);
     });
 
     test('says so where prep never changed anything, and does no harm', async () => {

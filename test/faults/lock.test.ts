@@ -164,6 +164,12 @@ describe('a lock that its owner left behind is taken over at once:', () => {
     await applies();
   });
 
+  test('prep has not written it, an hour ago by the clock here', async () => {
+    lock('who knows');
+    execFileSync('touch', ['-h', '-d', '61 minutes ago', join(home, LOCK)]);
+    await applies();
+  });
+
   test('so was the one that guards the taking over', async () => {
     lock(identity(dead()));
     lock(identity(dead()), `${LOCK}x`);

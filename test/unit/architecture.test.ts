@@ -26,7 +26,7 @@ const LOADED_BY: Readonly<Record<string, readonly string[]>> = {
   inquirer: ['terminal/inquirer'],
   listr2: ['terminal/live-list'],
   jiti: ['config/load'],
-  valibot: ['config/schema'],
+  valibot: ['config/schema', 'config/verdict-schema', 'config/complaint'],
   tinyglobby: ['local/dotfile-sources'],
   'tar-stream': ['local/archive'],
   yaml: ['export/ansible', 'export/cloud-init', 'local/inventory-yaml'],

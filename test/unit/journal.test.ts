@@ -144,6 +144,19 @@ describe('a journal', () => {
       'has a change that a later version added',
       '{"number":3,"step":"s","change":{"what":"owner"}}',
     ],
+    [
+      'has an entry without what was there before',
+      '{"number":3,"step":"s","change":{"what":"entry","path":"a","after":{"kind":"absent"}}}',
+    ],
+    [
+      'has an entry of a kind that a later version added',
+      '{"number":3,"step":"s","change":{"what":"entry","path":"a","before":{"kind":"whiteout"},"after":{"kind":"absent"}}}',
+    ],
+    [
+      'has a file without a content',
+      '{"number":3,"step":"s","change":{"what":"entry","path":"a","before":{"kind":"file","mode":420},"after":{"kind":"absent"}}}',
+    ],
+    ['has no number', '{"step":"s","change":{"what":"command","argv":["true"]}}'],
     ['is null', 'null'],
     ['is a number', '5'],
   ])('is read without a line that %s', (_, odd) => {
