@@ -87,7 +87,7 @@ export interface Facts {
   readonly entries: ReadonlyMap<RemotePath, Entry>;
   /** For each path that is a symbolic link and was read with `follow`: where it leads, relative to the home directory if inside. */
   readonly real: ReadonlyMap<RemotePath, RemotePath>;
-  /** Paths (or the nearest existing directory above them) that this user may not write. */
+  /** Folders that this user may not write, among those that something was to be read in. */
   readonly unwritable: ReadonlySet<RemotePath>;
   /** Private keys lying in ~/.ssh; only their modes are in `entries`, never their bytes. */
   readonly privateKeys: readonly RemotePath[];

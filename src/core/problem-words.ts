@@ -129,7 +129,7 @@ export function words(p: Problem): Words {
       ];
     case 'host-key-revoked':
       return [
-        `its host key ${p.keyType} ${p.fingerprint} is marked @revoked in ${printable(p.file)} line ${p.line}`,
+        `its host key ${p.keyType} ${p.fingerprint} is revoked by ${printable(p.file)} line ${p.line}`,
         'do not log in there; ask its administrator for the new key',
       ];
     case 'master-dead':
@@ -246,7 +246,7 @@ export function words(p: Problem): Words {
     case 'write-failed':
       return [
         `${printable(p.path)} could not be written (${printable(p.said)})`,
-        'the old file is untouched; run prep again with -v',
+        'the old file is untouched; look there for what is in the way, and run prep again',
       ];
     case 'shell-does-not-start':
       return [

@@ -14,11 +14,6 @@ export class SharedAnswers {
     if (agreed) this.#agreed = true;
   }
 
-  /** Whether the next password is for all, without another question. */
-  get agreed(): boolean {
-    return this.#agreed === true;
-  }
-
   /** The password that may be tried on every account, and the account that it was typed for. */
   get password(): { readonly secret: Secret; readonly account: string } | undefined {
     return this.#password;

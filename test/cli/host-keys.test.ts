@@ -103,7 +103,7 @@ describeSshd('the host key', () => {
     known(`@revoked * ${stage.server.hostKey('ed25519')}\n`);
     const run = await prep('--host-key', 'accept-new');
     expect(run.status).toBe(1);
-    expect(run.stderr).toMatch(/marked @revoked in \S+ line 1;/);
+    expect(run.stderr).toMatch(/is revoked by \S+ line 1;/);
   });
 
   test('is looked up and remembered in the file of --known-hosts', async () => {
