@@ -34,7 +34,7 @@ export function words(p: Problem): Words {
     case 'cannot-read':
       return [
         `cannot read the ${p.what} ${printable(p.file)} (${printable(p.cause)})`,
-        'check its name and permissions',
+        p.next ?? 'check its name and permissions',
       ];
     case 'cannot-write':
       return [

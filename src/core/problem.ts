@@ -13,7 +13,7 @@ export type Problem =
   | { code: 'bad-config'; file: string; where: string; cause: string }
   | { code: 'config-exists'; file: string }
   // this machine
-  | { code: 'cannot-read'; file: string; what: string; cause: string }
+  | { code: 'cannot-read'; file: string; what: string; cause: string; next?: string }
   | { code: 'cannot-write'; file: string; what: string; cause: string }
   | { code: 'not-a-public-key'; file: string; found: string }
   | { code: 'no-key' }

@@ -15,6 +15,8 @@ export interface SourcesContext {
   /** The package's own dotfiles; not used where there are sources. */
   readonly shipped: (name: string) => Promise<Uint8Array>;
   readonly values: Readonly<Record<string, string>>;
+  /** Paths that steps of this run look after, so that no file may stand there; all that prep does, if not given. */
+  readonly managed?: readonly string[];
 }
 
 /** How much a command may print, in bytes, and how long it may take, in milliseconds. */
@@ -33,7 +35,7 @@ export async function readSources(
   const files = new Map<RemotePath, LocalFile>();
   for (const source of sources) {
     for (const file of await readSource(source, context)) {
-      refuseManaged(file, nameOf(source));
+      refuseManaged(file, nameOf(source), context.managed);
       const { path, entry } = file;
       const isPrivate = path === '.ssh' && entry.kind === 'directory';
       files.set(path, isPrivate ? { path, entry: { ...entry, mode: 0o700 } } : file);

@@ -18,8 +18,20 @@ export interface DotfilesSource {
   readonly managed?: readonly string[];
 }
 
-/** What prep looks after itself. A caller that skips the step concerned may leave its path out. */
-export const MANAGED: readonly string[] = ['.ssh/authorized_keys', '.zlogin', '.local/state/prep'];
+/** What prep looks after itself, with the step that does. */
+const STEPS: ReadonlyMap<string, string | undefined> = new Map([
+  ['.ssh/authorized_keys', 'authorized-keys'],
+  ['.zlogin', 'zlogin'],
+  ['.local/state/prep', undefined],
+]);
+export const MANAGED: readonly string[] = [...STEPS.keys()];
+
+/** What prep looks after in a run of these steps. */
+export function managedBy(steps: ReadonlySet<string>): readonly string[] {
+  return MANAGED.filter(
+    (path) => steps.has(STEPS.get(path) ?? '') || STEPS.get(path) === undefined,
+  );
+}
 
 /** The user's own dotfiles that are sent by default, as the 2007 script did. */
 const DEFAULT_SET = ['.screenrc', '.zshenv', '.zshrc'];
@@ -102,7 +114,12 @@ export async function entryOf(
   if (found.isDirectory()) return { kind: 'directory', mode: permissions(found) };
   if (found.isFile()) return fileEntry(file, found);
   if (!found.isSymbolicLink()) {
-    throw cannotRead(file.toString(), WHAT, 'it is neither a file, a directory nor a link');
+    throw cannotRead(
+      file.toString(),
+      WHAT,
+      'it is neither a file, a directory nor a link',
+      'take it out of there',
+    );
   }
   const target = await attempt(file, readlink(file, { encoding: 'buffer' }));
   return { kind: 'symlink', target: remotePath(target) };
@@ -158,10 +175,14 @@ export function refuseManaged(
       (entry.kind !== 'directory' && `${one}/`.startsWith(`${there}/`)),
   );
   if (taken === undefined) return;
+  const step = STEPS.get(taken);
   throw cannotRead(
     path.join(dir, pathBytes(there).toString()),
     WHAT,
-    `~/${taken} is what prep itself looks after; take it out`,
+    `~/${taken} is what prep itself looks after`,
+    step === undefined
+      ? 'take it out of there'
+      : `take it out of there, or run prep with --skip ${step}`,
   );
 }
 

@@ -14,10 +14,11 @@ export function systemCause(error: unknown): string {
   return known ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** The problem `cannot-read`; `what` is its kind as people call it (`key`, `dotfile`). */
-export function cannotRead(file: string, what: string, error: unknown): PrepError {
+/** The problem `cannot-read`; `what` is its kind as people call it (`key`, `dotfile`), `next` what to do about it, where that is known. */
+export function cannotRead(file: string, what: string, error: unknown, next?: string): PrepError {
   const cause = typeof error === 'string' ? error : systemCause(error);
-  return new PrepError({ code: 'cannot-read', file, what, cause }, error);
+  const problem = { code: 'cannot-read', file, what, cause } as const;
+  return new PrepError(next === undefined ? problem : { ...problem, next }, error);
 }
 
 /** Whether something has the system error code given, such as `ENOENT`. */

@@ -37,6 +37,7 @@ async function passwordIn(file: string): Promise<Secret> {
     file: name,
     what: 'password file',
     cause: 'its first line is empty',
+    next: 'write the password there',
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Desired, LocalFile } from '../core/plan.ts';
-import { readDotfiles } from '../local/dotfiles.ts';
+import { managedBy, readDotfiles } from '../local/dotfiles.ts';
 import type { World } from './world.ts';
 
 /** What is wanted of an account, read from this machine as far as the steps of this run need it. @throws PrepError */
@@ -8,7 +8,7 @@ export async function desiredState(world: World, keys: Desired['keys']): Promise
   const names = new Set(steps.map(({ name }) => name));
   return {
     keys,
-    dotfiles: names.has('dotfiles') ? await dotfilesOf(world) : [],
+    dotfiles: names.has('dotfiles') ? await dotfilesOf(world, managedBy(names)) : [],
     loginShell: wishes.shell,
     shellFallback: wishes.shellFallback,
     packages: wishes.packages,
@@ -16,13 +16,16 @@ export async function desiredState(world: World, keys: Desired['keys']): Promise
   };
 }
 
-async function dotfilesOf({ wishes, home, shippedDotfile }: World): Promise<readonly LocalFile[]> {
+async function dotfilesOf(
+  { wishes, home, shippedDotfile }: World,
+  managed: readonly string[],
+): Promise<readonly LocalFile[]> {
   const { dotfiles, values } = wishes;
   const place = { home, shipped: shippedDotfile };
   if (dotfiles === undefined) return readDotfiles(place);
-  if (typeof dotfiles === 'string') return readDotfiles({ ...place, dir: dotfiles });
+  if (typeof dotfiles === 'string') return readDotfiles({ ...place, dir: dotfiles, managed });
   const { readSources } = await import('../local/dotfile-sources.ts');
-  return readSources(dotfiles, { ...place, values });
+  return readSources(dotfiles, { ...place, values, managed });
 }
 
 async function terminalOf(home: string): Promise<Pick<Desired, 'terminal'>> {

@@ -19,7 +19,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { INLINE_LIMIT, contentOf } from '../../src/core/facts.ts';
 import type { LocalFile } from '../../src/core/plan.ts';
 import { PrepError, type Problem } from '../../src/core/problem.ts';
-import { MANAGED, readDotfiles } from '../../src/local/dotfiles.ts';
+import { MANAGED, managedBy, readDotfiles } from '../../src/local/dotfiles.ts';
 
 const PACKAGE = path.resolve(import.meta.dirname, '../../dotfiles');
 const shipped = (name: string): Promise<Uint8Array> => readFile(path.join(PACKAGE, name));
@@ -190,6 +190,7 @@ describe('--dotfiles DIR', () => {
       what: 'dotfile',
       file: path.join(dir, 'pipe'),
       cause: 'it is neither a file, a directory nor a link',
+      next: 'take it out of there',
     });
   });
 
@@ -210,8 +211,9 @@ describe('what prep itself looks after is not in the set', () => {
     ['.local/state/prep', () => put('.local/state/prep/x/journal', 'x')],
   ])('%s', async (taken, make) => {
     make();
-    const cause = `~/${taken} is what prep itself looks after; take it out`;
-    expect(await problemIn(read())).toMatchObject({ code: 'cannot-read', cause });
+    const cause = `~/${taken} is what prep itself looks after`;
+    const next = expect.stringMatching(/^take it out of there/) as string;
+    expect(await problemIn(read())).toMatchObject({ code: 'cannot-read', cause, next });
     const rest = MANAGED.filter((one) => one !== taken);
     await readDotfiles({ dir, home, shipped, managed: rest });
   });
@@ -226,6 +228,13 @@ describe('what prep itself looks after is not in the set', () => {
     make();
     await expect(read()).resolves.not.toEqual([]);
   });
+});
+
+test('what a step looks after may be in the set of a run without it', async () => {
+  put('.zlogin', 'x');
+  const steps = new Set(['authorized-keys', 'dotfiles']);
+  const files = await readDotfiles({ dir, home, shipped, managed: managedBy(steps) });
+  expect(files.map(({ path: name }) => name)).toContain('.zlogin');
 });
 
 describe('the default set', () => {
