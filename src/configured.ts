@@ -6,6 +6,12 @@ import type { Step } from './core/plan.ts';
 import { PrepError } from './core/problem.ts';
 import type { Wishes } from './run/world.ts';
 
+/** What the user has set up: every step that may run, and what the configuration file says, if there is one. */
+export interface Setup {
+  readonly steps: readonly Step[];
+  readonly configuration: Configuration | undefined;
+}
+
 /** Steps that run only where the configuration turns them on, each with the step that it comes before. */
 export type OptionalSteps = readonly { readonly step: Step; readonly before: Step }[];
 

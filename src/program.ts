@@ -9,7 +9,7 @@ import type { Step } from './core/plan.ts';
 import { takePassword } from './local/password.ts';
 import { optionalSteps, steps as contractSteps } from '../steps/index.ts';
 
-export { promptAt } from './wiring.ts';
+export { promptAt } from './at-terminal.ts';
 
 /** Commands that have nothing to do with any account of the user's. */
 const UNCONFIGURED = ['demo', 'init', 'mastering', 'open', 'run', 'completion'];

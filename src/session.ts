@@ -12,7 +12,7 @@ import type { Console } from './run/hand-over.ts';
 import type { Master } from './ssh/master-list.ts';
 import { resolveSettings } from './ssh/settings.ts';
 import { textView } from './terminal/text.ts';
-import { promptAt, type Terminal } from './wiring.ts';
+import { promptAt, type Terminal } from './at-terminal.ts';
 import { worldOf } from './world-of.ts';
 
 type HandingOver = Extract<Invocation, { command: 'run' | 'open' }>;
