@@ -134,9 +134,13 @@ export class Inside {
     return Object.keys(treeOf(this.server.sandbox.home)).filter((name) => LEFTOVER.test(name));
   }
 
-  /** Waits until the account runs nothing any more: what it was told, it does to the end. */
+  /**
+   * Waits until the account runs nothing any more: what it was told, it does to the end. One look is not enough: what
+   * the server was told may not have begun, and a process shows no environment while it becomes another.
+   */
   async quiet(): Promise<void> {
-    while (this.processes().length > 0) await sleep(10);
+    for (let still = 0; still < 8; still = this.processes().length > 0 ? 0 : still + 1)
+      await sleep(15);
   }
 
   /** The account's processes: its user number is that of other throw-away accounts too. */
