@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { PrepError } from '../core/problem.ts';
 import { dial } from './dial.ts';
@@ -29,7 +29,31 @@ export function throughCommand(command: string): Route {
     );
     const wire = Duplex.from({ readable: child.stdout, writable: child.stdin });
     child.on('error', (error) => wire.destroy(error)).on('close', () => wire.destroy());
-    wire.on('close', () => child.kill());
+    endWith(child, wire);
     return wire;
   };
+}
+
+/** How long a command may take to end by itself, in milliseconds. */
+const GRACE = 500;
+
+const alive = new Set<ChildProcess>();
+process.on('exit', () => alive.forEach((child) => child.kill()));
+
+/**
+ * Ends a command with its wire. The end of its input is what most wait for, to end what they have started in their
+ * turn; only what goes on by itself is killed.
+ */
+function endWith(child: ChildProcess, wire: Duplex): void {
+  alive.add(child);
+  let timer: NodeJS.Timeout | undefined;
+  child.on('exit', () => {
+    alive.delete(child);
+    clearTimeout(timer);
+  });
+  wire.on('close', () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      timer = setTimeout(() => child.kill(), GRACE);
+    }
+  });
 }
