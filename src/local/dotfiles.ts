@@ -18,9 +18,10 @@ export interface DotfilesSource {
   readonly managed?: readonly string[];
 }
 
-/** What prep looks after itself, with the step that does. */
+/** What prep looks after itself, with the step that does; in a run without that step it is a dotfile like others. */
 const STEPS: ReadonlyMap<string, string | undefined> = new Map([
-  ['.ssh/authorized_keys', 'authorized-keys'],
+  // No run may replace it whole: it never loses a line.
+  ['.ssh/authorized_keys', undefined],
   ['.zlogin', 'zlogin'],
   ['.local/state/prep', undefined],
 ]);

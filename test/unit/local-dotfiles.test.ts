@@ -232,9 +232,15 @@ describe('what prep itself looks after is not in the set', () => {
 
 test('what a step looks after may be in the set of a run without it', async () => {
   put('.zlogin', 'x');
-  const steps = new Set(['authorized-keys', 'dotfiles']);
-  const files = await readDotfiles({ dir, home, shipped, managed: managedBy(steps) });
+  const managed = managedBy(new Set(['dotfiles']));
+  const files = await readDotfiles({ dir, home, shipped, managed });
   expect(files.map(({ path: name }) => name)).toContain('.zlogin');
+});
+
+test('authorized_keys may be in no set, whatever runs', async () => {
+  put('.ssh/authorized_keys', 'x');
+  const reading = readDotfiles({ dir, home, shipped, managed: managedBy(new Set(['dotfiles'])) });
+  expect(await problemIn(reading)).toMatchObject({ code: 'cannot-read' });
 });
 
 describe('the default set', () => {
