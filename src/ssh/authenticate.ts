@@ -104,6 +104,11 @@ export class Login {
     return loginReport({ factors: this.factors, refused: this.#refusedOnce, keys, left });
   }
 
+  /** Whether what is tried next can only be worded knowing the server's signature algorithms. */
+  get needsAlgorithms(): boolean {
+    return this.#keys.nextIsRsa;
+  }
+
   /** Whether the method tried is a key that needs nobody to be asked before it signs. */
   get signsAtOnce(): boolean {
     return this.#keys.opensAtOnce && this.#attempt?.method === 'publickey';
@@ -311,10 +316,11 @@ export class Login {
     const next = this.#keys.next(prompter, this.#line, () => {
       attempt.sent = true;
       this.#sent();
+      // While the server judges the key.
+      if (password?.known === undefined) setImmediate(() => prompter.expectQuestion?.());
     });
     if (next === undefined) return undefined;
     this.#attempt = Object.assign(attempt, { key: next.key });
-    if (password?.known === undefined) prompter.expectQuestion?.();
     const { type, comment } = next.key.key;
     note(`trying key ${type} ${printable(comment)}`);
     return next.agent.then((agent) => ({ type: 'agent', username: user, agent }));

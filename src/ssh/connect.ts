@@ -4,11 +4,14 @@ import type { Access } from './access.ts';
 import { algorithmsToOffer } from './algorithms.ts';
 import { attempted } from './attempts.ts';
 import { FreshConnection, Login } from './authenticate.ts';
-import { Connection, type ConnectOptions } from './connection.ts';
+import { Connection, WrongGuess, type ConnectOptions } from './connection.ts';
 import type { HostKeyJudge } from './host-key.ts';
 import { directly } from './route.ts';
 import type { Settings } from './settings.ts';
 import type { Ssh2Session } from './ssh2-session.ts';
+
+/** Servers that have no use for the key exchange that is guessed. */
+const guessedWrong = new WeakSet<Settings>();
 
 /** How many connections one login may take: each must have got further than the one before. */
 const CONNECTIONS = 6;
@@ -29,8 +32,16 @@ export async function connect(
   const login = new Login(access, () => connection?.sendFirst());
   const open = async (now: ConnectOptions): Promise<Ssh2Session> => {
     const wire = await unlessAborted((now.route ?? directly)(settings), now.signal);
-    connection = new Connection(settings, access, judge, login, { ...now, wire, algorithms });
-    return connection.open();
+    const wired = { ...now, wire, algorithms, guess: !guessedWrong.has(settings) };
+    connection = new Connection(settings, access, judge, login, wired);
+    try {
+      return await connection.open();
+    } catch (error) {
+      if (!(error instanceof WrongGuess)) throw error;
+      access.note('the server wants another key exchange; connecting again');
+      guessedWrong.add(settings);
+      return open(now);
+    }
   };
   const persistent = (now: ConnectOptions): Promise<Ssh2Session> =>
     attempted(settings, () => open(now), access.note);

@@ -7,7 +7,14 @@ import {
 } from 'ssh2';
 import { printable, printableLines } from '../core/printable.ts';
 import { PrepError } from '../core/problem.ts';
-import { execAhead, ignoreFurtherHostKeys, loginAtOnce, signAtOnce, type Ahead } from './ahead.ts';
+import {
+  exchangeAtOnce,
+  execAhead,
+  ignoreFurtherHostKeys,
+  loginAtOnce,
+  signAtOnce,
+  type Ahead,
+} from './ahead.ts';
 import type { Access } from './access.ts';
 import type { Login } from './authenticate.ts';
 import type { HostKeyJudge } from './host-key.ts';
@@ -48,6 +55,15 @@ type Next = (method: unknown) => void;
 export interface Wired extends ConnectOptions {
   readonly wire: Duplex;
   readonly algorithms: Algorithms;
+  /** Whether to begin the key exchange without having heard which methods the server has. */
+  readonly guess: boolean;
+}
+
+/** The server has no use for the method that was guessed; another connection, without a guess, is called for. */
+export class WrongGuess extends PrepError {
+  constructor() {
+    super({ code: 'hung-up', during: 'key exchange', said: '' });
+  }
 }
 
 /** One connection on its way to being a session. */
@@ -124,6 +140,7 @@ export class Connection {
           this.#next(this.#left ?? left, partial === true, next as Next);
         },
       });
+      if (this.#options.guess) exchangeAtOnce(this.#client, () => this.#fail(new WrongGuess()));
       hearFailures(this.#client, (left, partial) => {
         this.#left = left;
         return partial && this.#goOn();
@@ -153,7 +170,7 @@ export class Connection {
         if (this.#phase === 'open') return;
         this.#phase = 'login';
         this.#patience(LOGIN_PATIENCE);
-        if (this.#isOpenSsh) process.nextTick(loginAtOnce, this.#client);
+        if (this.#isOpenSsh) loginAtOnce(this.#client, this.#login);
       })
       .on('banner', (text) => {
         this.#lastWords = text.trim();

@@ -22,6 +22,11 @@ export class KeyTrials {
     return this.#left.length > 0;
   }
 
+  /** Whether the next one is an RSA key, for which there are several algorithms (RFC 8332). */
+  get nextIsRsa(): boolean {
+    return this.#left[0]?.key.type.startsWith('ssh-rsa') === true;
+  }
+
   /** Whether the private half of the key being tried is being opened, for which a person may be asked. */
   get unlocking(): boolean {
     return this.#unlocking;

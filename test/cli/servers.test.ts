@@ -75,6 +75,29 @@ describeSshd('an account whose start-up files lead elsewhere', () => {
   });
 });
 
+for (const kex of ['ecdh-sha2-nistp256', 'diffie-hellman-group-exchange-sha256']) {
+  describeSshd(`a server whose only key exchange is ${kex}`, () => {
+    const stage = useSshd({ config: [`KexAlgorithms ${kex}`] });
+
+    test('is prepared as any other', async () => {
+      await prepares(stage.visit());
+    });
+  });
+}
+
+describeSshd('a user with an RSA key', () => {
+  const stage = useSshd();
+
+  test('logs in with it', async () => {
+    const visit = stage.visit({ laptop: { keys: ['rsa'] } });
+    const first = await visit.prep([], { password: true });
+    expect(first.status, first.stderr).toBe(0);
+    const again = await visit.prep(['-v']);
+    expect(again.status, again.stderr).toBe(0);
+    expect(again.stdout + again.stderr).not.toContain('publickey: refused');
+  });
+});
+
 describeSshd('a server with keyboard-interactive alone', () => {
   const stage = useSshd({
     config: ['PasswordAuthentication no', 'KbdInteractiveAuthentication yes'],
