@@ -5,7 +5,6 @@ import type { Applying } from './account.ts';
 import { journalLine, keepsCopy, keptAt, runFolder, sentTo, temporaryAt } from './journal.ts';
 import { beginning, LEAVING } from './lock.ts';
 import { pathWord, quote, SUMS } from './shell-text.ts';
-import { DEFAULT_KEYS_FILE } from './sshd-config.ts';
 
 /** How many bytes one shell word may hold: some shells run printf(1) as a program, whose words are limited. */
 const WORD = 32 * 1024;
@@ -44,7 +43,6 @@ else mode() { m=$(ls -ldn "$1"); h=0; o=; for k in 4 2 1; do m=\${m#?}; b=0
 case $m in r*) b=4;; esac; m=\${m#?}; case $m in w*) b=$((b+2));; esac; m=\${m#?}; case $m in [xst]*) b=$((b+1));; esac
 case $m in [sStT]*) h=$((h+k));; esac; o=$o$b; done; octal $h$o; }
 fi
-${SUMS}
 look() { if [ -L "$1" ]; then found="symlink $(readlink "$1" || { l=$(ls -ld "$1"); printf %s "\${l#* -> }"; })"
 elif [ -d "$1" ]; then found="directory $(mode "$1")"
 elif [ -f "$1" ]; then p=$1; set -- $(cksum <"$p"); found="file $(mode "$p") $2 $1"
@@ -67,11 +65,18 @@ case $(cat "$o") in *prep-it-starts*) rm -f "$o"; return 0;; esac
 [ -s "$o" ] && sed -n '$p' "$o" || echo "it ended with status $s before running a command"; rm -f "$o"; return ${NO_START}; }
 `;
 
+/** What is known of a server by the time its account is changed. */
+export interface Known {
+  readonly keysFile: RemotePath;
+  /** Whether it has cksum(1). */
+  readonly cksum: boolean;
+}
+
 /** One script that makes all changes, in order, each on its own: a change that fails stops none that follow. */
 export function changeScript(
   changes: readonly Change[],
   { run, stepOf, made = 0 }: Pick<Applying, 'run' | 'stepOf' | 'made'>,
-  keysFile = DEFAULT_KEYS_FILE,
+  { keysFile, cksum }: Known,
 ): string {
   const bodies = changes.map((change, index) => {
     const number = made + index + 1;
@@ -82,8 +87,10 @@ export function changeScript(
   });
   const early = changes.some((change) => change.what === 'login-shell' && change.as === 'self');
   const beside = changes.flatMap((change) => (change.what === 'entry' ? [change.path] : []));
-  const head = [`R=${runFolder(run)}`, FUNCTIONS, LEAVING, beginning(beside)];
-  const making = [...bodies, ...labelled(changes, keysFile)];
+  const sums = cksum ? '' : SUMS;
+  const head = [`R=${runFolder(run)}`, FUNCTIONS, sums, LEAVING, beginning(beside)];
+  // What a change said is known to be all of it once something else is said.
+  const making = [...bodies, 'say made', ...labelled(changes, keysFile)];
   return [...head, early ? askEarly : 'H=', ...making, 'leave'].join('\n');
 }
 

@@ -29,6 +29,8 @@ export interface Probe {
   readonly user?: string;
   /** Programs that steps ask for; where one is missing, whether sudo works without a password is asked as well. */
   readonly programs?: readonly string[];
+  /** Whether the server is known to have cksum(1). */
+  readonly cksum?: boolean;
 }
 
 /** Where runs are kept on the server. */
@@ -53,7 +55,6 @@ $M s $D %p %m %u %d:%i %z %N" "$@" 2>/dev/null; }
 else meta() { for p; do [ -e "$p" ] || [ -L "$p" ] || continue; l=$(ls -ldin "$p"); set -f; set -- $l; set +f
 say s text "$2" - "$4" "0:$1" "$6" "$p"; done; }
 fi
-${SUMS}
 NL='
 '
 known() { return 1; }
@@ -104,7 +105,8 @@ say sshd-config; grep -iE '^[[:space:]]*(match|include|authorizedkeysfile)' /dev
 `;
 
 /** The script that finds out what a probe asks. It changes nothing, and spawns few processes however many paths there are. */
-export function probeScript({ readings, loginShell, programs = [] }: Probe): string {
+export function probeScript(probe: Probe): string {
+  const { readings, loginShell, programs = [], cksum = false } = probe;
   const name = quote(loginShell);
   const chunks: string[] = [];
   for (let i = 0; i < readings.length; i += 200) chunks.push(readChunk(readings.slice(i, i + 200)));
@@ -114,6 +116,7 @@ export function probeScript({ readings, loginShell, programs = [] }: Probe): str
   const keys = wantsKeys(readings) ? KEYS : '';
   return [
     `N=${name}\n${asked}`,
+    cksum ? '' : SUMS,
     FUNCTIONS,
     ACCOUNT,
     keys,

@@ -7,7 +7,7 @@ import type { RemotePath } from '../core/remote-path.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Account, Applied, Applying } from './account.ts';
 import type { Answer } from './answer.ts';
-import { ALREADY, changeScript, inline, NO_START, STALE } from './change-script.ts';
+import { ALREADY, changeScript, inline, NO_START, STALE, type Known } from './change-script.ts';
 import { Conversation, prepareOpening, type Listener, type Opening } from './conversation.ts';
 import { changeOnTerminal, Chsh } from './login-shell.ts';
 import { evidenceScript, readEvidence, type Evidence } from './evidence.ts';
@@ -27,7 +27,7 @@ export class ShellAccount implements Account {
   readonly #session: Session;
   readonly #conversation: Conversation;
   readonly #probe: Probe;
-  #keysFile = DEFAULT_KEYS_FILE;
+  #known: Known = { keysFile: DEFAULT_KEYS_FILE, cksum: false };
 
   private constructor(session: Session, conversation: Conversation, probe: Probe) {
     this.#session = session;
@@ -50,7 +50,8 @@ export class ShellAccount implements Account {
     const locked = answer.has('locked');
     if (locked) await account.#quiet(onWaiting);
     const facts = locked ? await account.probe(probe.readings) : readFacts(answer, probe.readings);
-    account.#keysFile = facts.keysFile;
+    const { keysFile, system } = facts;
+    account.#known = { keysFile, cksum: system.tools.has('cksum') };
     if (account.#withKeys(probe.readings) === probe.readings) return { account, facts };
     return { account, facts: await account.probe(probe.readings) };
   }
@@ -75,7 +76,7 @@ export class ShellAccount implements Account {
     const progress = new Progress(changes, applying);
     try {
       progress.unsent = await this.#send(changes, applying);
-      const script = `${changeScript(changes, applying, this.#keysFile)}\n${this.#probeScript(applying.readings)}`;
+      const script = `${changeScript(changes, applying, this.#known)}\n${this.#probeScript(applying.readings)}`;
       const answer = await this.#conversation.run(script, progress.listener);
       if (progress.refusal !== undefined) return { outcomes: progress.outcomes() };
       await this.#onTerminal(changes, applying, progress);
@@ -99,13 +100,15 @@ export class ShellAccount implements Account {
   }
 
   #probeScript(readings: readonly Reading[]): string {
-    return probeScript({ ...this.#probe, readings: this.#withKeys(readings) });
+    const { cksum } = this.#known;
+    return probeScript({ ...this.#probe, readings: this.#withKeys(readings), cksum });
   }
 
   /** Where the server looks for keys elsewhere, that is read as well. */
   #withKeys(readings: readonly Reading[]): readonly Reading[] {
-    if (this.#keysFile === DEFAULT_KEYS_FILE || !wantsKeys(readings)) return readings;
-    return [...readings, ...keysFileReadings(this.#keysFile)];
+    const { keysFile } = this.#known;
+    if (keysFile === DEFAULT_KEYS_FILE || !wantsKeys(readings)) return readings;
+    return [...readings, ...keysFileReadings(keysFile)];
   }
 
   /** Where chsh was asked on a terminal after all, what the script read is out of date. */

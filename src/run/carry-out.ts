@@ -109,15 +109,20 @@ export interface CarriedOut {
   readonly problem?: Problem;
 }
 
-/** Makes the changes of a plan, and compares what stands there afterwards with the prediction. */
+/**
+ * Makes the changes of a plan, and compares what stands there afterwards with the prediction. `onMade` is called as soon
+ * as every change is known to be made, before anything is read again.
+ */
 export async function carryOut(
   world: World,
   plan: Plan,
   { account, password, facts }: Reached,
   readings: readonly Reading[],
+  onMade?: () => void,
 ): Promise<CarriedOut> {
   const { destination } = plan;
   world.observe({ type: 'applying', destination, plan });
+  let left = changesOf(plan).length;
   const run = nextRun(facts.runs, world.now());
   const applying: Applying = {
     run,
@@ -126,6 +131,7 @@ export async function carryOut(
     ...(password.known !== undefined && { password: password.known }),
     onOutcome: (outcome) => {
       if (!refused(outcome)) world.observe({ type: 'outcome', destination, outcome });
+      if (outcome.result === 'done' && --left === 0) onMade?.();
     },
     onProgress: (path, sent, total) =>
       world.observe({ type: 'progress', destination, path, sent, total }),

@@ -57,7 +57,9 @@ export async function beginPreparing(
       await preparation.writePair();
       const attempt = proof instanceof LoginKey ? keyTrial(world, reached, proof) : proof;
       try {
-        const done = await carryOut(world, agreed, reached, readings);
+        const done = await carryOut(world, agreed, reached, readings, () => {
+          if (typeof attempt === 'object') void attempt.trial.go();
+        });
         const report = await proven(world, agreed, reached, done, attempt);
         const { port } = world.wishes;
         return { ...report, ...(port !== undefined && { port }) };

@@ -28,7 +28,8 @@ export interface Proof {
 /** A trial login under way: connected and its keys exchanged, but not logged in until `go`. */
 export interface Trial {
   /**
-   * Logs in now, with the key alone (and the password, where the server wants it besides).
+   * Logs in now, with the key alone (and the password, where the server wants it besides). Called again, it gives the
+   * same proof.
    * @throws PrepError `key-not-enough` where the server takes the key and wants something else too
    */
   go(): Promise<Proof>;
@@ -64,20 +65,30 @@ export function beginTrial(world: World, reached: Reached, key: LoginKey): Trial
   const session = dial();
   let lost = false;
   session.catch(() => (lost = true));
-  return {
-    go: async () => {
-      open();
-      // A server has no patience with those who do not log in (LoginGraceTime), and changes may take long.
-      if (lost) return proofOf(dial(), how);
-      try {
-        return await proofOf(session, how);
-      } catch (error) {
-        // It may have been started again in the meantime.
-        if (!isBroken(error)) throw error;
-        return proofOf(dial(), how);
-      }
-    },
-    cancel: () => giveUp.abort(),
+  const proof = async (): Promise<Proof> => {
+    open();
+    // A server has no patience with those who do not log in (LoginGraceTime), and changes may take long.
+    if (lost) return proofOf(dial(), how);
+    try {
+      return await proofOf(session, how);
+    } catch (error) {
+      // It may have been started again in the meantime.
+      if (!isBroken(error)) throw error;
+      return proofOf(dial(), how);
+    }
+  };
+  return { go: once(proof), cancel: () => giveUp.abort() };
+}
+
+/** Nobody may be waiting for it yet when it fails. */
+function once<T>(begin: () => Promise<T>): () => Promise<T> {
+  let begun: Promise<T> | undefined;
+  return () => {
+    if (begun === undefined) {
+      begun = begin();
+      begun.catch(() => undefined);
+    }
+    return begun;
   };
 }
 
@@ -158,8 +169,9 @@ function asFarAsItGoes(error: unknown): never {
 
 /** The same through OpenSSH, which cannot be made to wait between dialling and logging in. */
 function trialOf(openssh: OpenSshWay, { judge, facts }: Reached, key: LoginKey): Trial {
+  const how = seenOf(facts, key);
   return {
-    go: () => proofOf(openssh.open(judge, { keys: [key], keyAlone: true }), seenOf(facts, key)),
+    go: once(() => proofOf(openssh.open(judge, { keys: [key], keyAlone: true }), how)),
     cancel: () => undefined,
   };
 }
