@@ -41,7 +41,7 @@ export const LOCK: RemotePath = joinPath(RUNS, 'lock');
 
 /** Programs whose presence decides what can be done. */
 const TOOLS =
-  'chsh usermod sudo getent restorecon timeout cksum touch readlink apt-get dnf apk pacman zypper';
+  'chsh usermod sudo getent restorecon timeout touch readlink apt-get dnf apk pacman zypper';
 
 /**
  * stat(1) comes in two dialects (GNU and busybox, BSD), and not at all; each line is
@@ -79,9 +79,9 @@ if [ -n "$e" ]; then L=\${e##*:}; elif has dscl; then L=$(dscl . -read "/Users/$
 else L=$SHELL; fi
 say user "$u"; say uid "$i"; say home "$HOME"; say cwd "$(pwd -P)"; say shell $f "$L"
 say os "$o"
-has cksum || { has awk && { has od || has hexdump; }; } || say no-sums
+[ -z "\${PREP_SUMS-}" ] || { has awk && { has od || has hexdump; }; } || say no-sums
 while IFS= read -r l || [ -n "$l" ]; do case $l in /*) if [ -x "$l" ]; then say listed x "$l"; else say listed - "$l"; fi;; esac; done 2>/dev/null </etc/shells
-t=; for p in ${TOOLS}; do has $p && t="$t $p"; done; say tools $t; q=
+t=; for p in ${TOOLS}; do has $p && t="$t $p"; done; [ -n "\${PREP_SUMS-}" ] || t="$t cksum"; say tools $t; q=
 for p in $Q; do if has "$p"; then say program "$p"; else q=1; fi; done
 w=$(command -v "$N"); case $w in /*) ;; *) w=; for d in .local/bin bin; do [ ! -f "$d/$N" ] || [ ! -x "$d/$N" ] || w=\${w:-$HOME/$d/$N}; done;; esac; say found "$w"
 case $L in "$N"|*/"$N") ;; *) q=1;; esac

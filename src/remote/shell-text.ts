@@ -83,7 +83,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 /**
  * cksum(1) where there is none (OpenWrt's busybox): the same checksum, by awk from the bytes that od or hexdump
  * spell out. Slow, some hundred thousand bytes a second, but never wrong. awk has no bitwise operations: a byte
- * is xored by halves, the checksum held in four bytes.
+ * is xored by halves, the checksum held in four bytes. PREP_SUMS then says so, for as long as the shell lives.
  */
 export const SUMS = `
 spell() { if has od; then od -An -v -tu1; else hexdump -v -e '16/1 "%u " "\\n"'; fi; }
@@ -94,5 +94,5 @@ for (v=0; v<256; v++) { t3=v; t2=t1=t0=0; for (k=0; k<8; k++) { top=t3>=128; t3=
 if (top) { t3=x(t3,4); t2=x(t2,193); t1=x(t1,29); t0=x(t0,183) } } T3[v]=t3; T2[v]=t2; T1[v]=t1; T0[v]=t0 } }
 { for (f=1; f<=NF; f++) add($f); n+=NF }
 END { for (r=n; r>0; r=int(r/256)) add(r%256); printf "%.0f %.0f", (255-c3)*16777216+(255-c2)*65536+(255-c1)*256+255-c0, n }'; }
-has cksum || cksum() { if [ $# = 0 ]; then sum_one; echo; else for f; do [ -r "$f" ] && { sum_one <"$f"; printf ' %s\\n' "$f"; }; done; fi; }
+has cksum || { PREP_SUMS=own; cksum() { if [ $# = 0 ]; then sum_one; echo; else for f; do [ -r "$f" ] && { sum_one <"$f"; printf ' %s\\n' "$f"; }; done; fi; }; }
 `;

@@ -133,7 +133,9 @@ async function proven(
 ): Promise<Report> {
   if (attempt === 'not wanted') return reportOf(plan, done, 'not tried');
   if (attempt === 'proven') return reportOf(plan, done, true);
-  if (!done.outcomes.some(({ result }) => result === 'done')) {
+  // Where it is not known what came of a change, the line is gone: the next run sees to it, and proves it.
+  const results = new Set(done.outcomes.map(({ result }) => result));
+  if (!results.has('done') || results.has('unknown')) {
     attempt.trial.cancel();
     return reportOf(plan, done, 'not tried');
   }
@@ -186,10 +188,12 @@ async function explainRefusal(
   done: CarriedOut,
   key: LoginKey,
 ): Promise<Problem> {
+  const problem = problemOf(error);
+  if (problem.code !== 'password-not-offered') return problem;
   try {
-    return refusal(error, done.facts ?? facts, await account.evidence(), key);
+    return refusal(problem, done.facts ?? facts, await account.evidence(), key);
   } catch {
-    return problemOf(error);
+    return problem;
   }
 }
 
