@@ -3,6 +3,7 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Event } from '../../src/core/event.ts';
+import { changesOf } from '../../src/core/plan.ts';
 import { startDriven } from '../support/driven-server.ts';
 import { inside, sentenceOf, type Inside } from '../support/inside.ts';
 
@@ -43,10 +44,19 @@ const once = (type: Event['type'], act: () => void): ((event: Event) => void) =>
   };
 };
 
+/** When every change is known to be made; the proof begins right behind. */
+const onceMade = (act: () => void): ((event: Event) => void) => {
+  let left = -1;
+  return (event) => {
+    if (event.type === 'applying') left = changesOf(event.plan).length;
+    if (event.type === 'outcome' && --left === 0) act();
+  };
+};
+
 describe('a server that is started again between the changes and their proof', () => {
   test('and is there again is proven', async () => {
     const { report, ...rest } = await scene.prepare({
-      onEvent: once('applied', () => {
+      onEvent: onceMade(() => {
         scene.killAll();
         scene.server.hangUp();
       }),
@@ -59,7 +69,7 @@ describe('a server that is started again between the changes and their proof', (
     const { port } = scene.server;
     let closed: Promise<void> | undefined;
     const broken = await scene.prepare({
-      onEvent: once('applied', () => {
+      onEvent: onceMade(() => {
         scene.killAll();
         closed = scene.server.close();
       }),
