@@ -554,6 +554,14 @@ describe.each(SHELLS.map((shell) => ({ shell })))('what $shell reads', ({ shell 
   });
 });
 
+it.skipIf(noBusyboxRoot !== undefined)(
+  'refuses a system on which no checksum can be computed (as root, with busybox)',
+  async () => {
+    const bare = inBusybox(['cksum', 'od', 'hexdump']);
+    await expect(bare.open([])).rejects.toMatchObject({ problem: { code: 'no-checksums' } });
+  },
+);
+
 it('keeps what it replaces, and writes down what it does', async () => {
   write('f', 'precious\n', 0o640);
   utimesSync(at('f'), 1, 1_111_111_111);
