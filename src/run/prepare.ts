@@ -193,7 +193,7 @@ async function explainRefusal(
   const problem = problemOf(error);
   if (problem.code !== 'password-not-offered') return problem;
   try {
-    return refusal(problem, done.facts ?? facts, await account.evidence(), key);
+    return refusal(error, done.facts ?? facts, await account.evidence(), key);
   } catch {
     return problem;
   }
