@@ -93,6 +93,8 @@ export interface Facts {
   readonly privateKeys: readonly RemotePath[];
   /** Runs that changed something, oldest first, by their folder's name. */
   readonly runs: readonly string[];
+  /** A run that did not come to its end may have left its lock or temporary files. */
+  readonly brokenOff?: true;
 }
 
 /** A wish to know what stands at a path. */

@@ -33,7 +33,10 @@ export interface Applied {
 export interface Account {
   /** Reads everything in one round trip. @throws PrepError */
   probe(readings: readonly Reading[]): Promise<Facts>;
-  /** Makes changes. Never rejects for a change that did not come about: its outcome says so. */
+  /**
+   * Makes changes, and clears away what runs left that broke off. Never rejects for a change that did not come about:
+   * its outcome says so. Without changes, nothing but the clearing away is done, and no trace is left of it.
+   */
   apply(changes: readonly Change[], applying: Applying): Promise<Applied>;
   /** What can be seen of why sshd refuses a key. @throws PrepError */
   evidence(): Promise<Evidence>;

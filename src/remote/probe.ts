@@ -89,7 +89,8 @@ case $L in "$N"|*/"$N") ;; *) q=1;; esac
 case $(ls -ldn .) in ?????w*) set -- $(ls -ldn .); g=$4; m=$(getent group "$g" 2>/dev/null || while IFS= read -r l; do case $l in *:*:"$g":*) printf %s "$l";; esac; done </etc/group)
 { getent passwd 2>/dev/null || cat /etc/passwd; } | { o=; while IFS=: read -r a _ _ b _; do [ "$b" != "$g" ] || [ "$a" = "$u" ] || o=1; done
 case \${m##*:} in ''|"$u") [ -n "$o" ] || [ "$(id -g)" != "$g" ] || say own-group;; esac; };; esac
-[ ! -L ${LOCK} ] || say locked
+{ [ ! -L ${LOCK} ] && [ ! -f ${LOCK} ]; } || say locked
+for p in ${RUNS}/*/owner; do [ ! -L "$p" ] || { say owned; break; }; done
 for p in ${RUNS}/*/journal; do [ -f "$p" ] && { p=\${p%/journal}; say run "\${p##*/}"; }; done
 set --; for p in .ssh/*; do [ -f "$p" ] && [ -r "$p" ] && [ ! -L "$p" ] && { IFS= read -r l; } <"$p" 2>/dev/null && case $l in *'PRIVATE KEY'*) say key "$p"; set -- "$@" "./$p";; esac; done
 [ $# = 0 ] || { W=; S=; read_all "$@"; }
@@ -193,6 +194,7 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
     unwritable: new Set(answer.all('closed').map(({ name }) => relative(name))),
     privateKeys: answer.all('key').map(({ name }) => relative(name)),
     runs: inOrder(answer.all('run').map(({ name }) => name)),
+    ...((answer.has('locked') || answer.has('owned')) && { brokenOff: true }),
   };
 }
 

@@ -55,7 +55,8 @@ export class SftpAccount implements Account {
     const locked = (await requests.lstat(LOCK)) !== undefined;
     if (!locked) return { account, facts: await reading };
     await account.#lock.quiet(onWaiting);
-    return { account, facts: await account.probe(probe.readings) };
+    const [facts, lock] = await Promise.all([account.probe(probe.readings), requests.lstat(LOCK)]);
+    return { account, facts: { ...facts, ...(lock && { brokenOff: true }) } };
   }
 
   probe(readings: readonly Reading[]): Promise<Facts> {

@@ -146,6 +146,13 @@ export async function carryOut(
   return { ...applied, destination, steps, run, ...(problem && { problem }) };
 }
 
+/** Where nothing is to be changed: removes what a run left that broke off. */
+export async function clearAway(world: World, { account, facts }: Reached): Promise<void> {
+  if (facts.brokenOff === undefined) return;
+  const run = nextRun(facts.runs, world.now());
+  await account.apply([], { run, readings: [], stepOf: () => '' });
+}
+
 /** Where the login shell could not be changed after all and the user wants another way, goes that. */
 async function otherwise(
   { observe }: World,

@@ -13,7 +13,7 @@ import {
 import { explain, problemOf, type Problem } from '../core/problem.ts';
 import { LoginKey } from '../ssh/login-key.ts';
 import type { Session } from '../ssh/session.ts';
-import { carryOut, confirmed, planned, reportOf, type CarriedOut } from './carry-out.ts';
+import { carryOut, clearAway, confirmed, planned, reportOf, type CarriedOut } from './carry-out.ts';
 import { consider } from './fallback.ts';
 import type { Preparation } from './gather.ts';
 import { reach, type Reached } from './reach.ts';
@@ -73,14 +73,15 @@ export async function beginPreparing(
   });
 }
 
-function nothingToDo(
+async function nothingToDo(
   world: World,
   plan: Plan,
-  { session }: Reached,
+  reached: Reached,
   keys: readonly LoginKey[],
-): Report {
+): Promise<Report> {
+  await clearAway(world, reached);
   const { steps, ...report } = planned(world, plan);
-  return { ...report, steps, verified: isProven(session, keys) ? true : 'not tried' };
+  return { ...report, steps, verified: isProven(reached.session, keys) ? true : 'not tried' };
 }
 
 /** Whether one of the keys to install was the way in: ssh_config may name others. */

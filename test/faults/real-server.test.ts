@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
+import { dead, identity } from '../support/lock-holders.ts';
 import { Hardship, undisturbed, WAYS } from '../support/hardship.ts';
 import { startProxy, type Cut, type Proxy, type Traffic } from '../support/proxy.ts';
 import { seeded } from '../support/seeded.ts';
 import { patience, someOf } from '../support/soak.ts';
 import { accountOf, useSshd } from '../support/stage.ts';
+import { shapeOf } from '../support/tree.ts';
 
 /** How far apart the cuts of a soak are, in bytes; and how many there are each way otherwise. */
 const [STEP, USUAL] = [1000, 4];
@@ -112,6 +114,29 @@ WAYS.forEach((way) =>
         expect(accountOf(next)).toMatchObject({ status: 'unchanged', verified: true });
         await hardship.recovers(wanted);
       }
+    });
+
+    test('what a dead run left goes, though nothing is to be changed; a dry run leaves it', async () => {
+      const hardship = new Hardship(stage, way);
+      const { visit, flags } = hardship;
+      const made = await visit.prep(flags, { password: true });
+      expect(made.status, made.stderr).toBe(0);
+      const before = visit.account.tree();
+      const runs = '.local/state/prep';
+      const gone = identity(dead());
+      visit.account.write(`${runs}/lock`, { link: gone });
+      visit.account.write(`${runs}/0009-dead/owner`, { link: gone });
+      visit.account.write(`${runs}/0009-dead/journal`, '');
+      visit.account.write(`${runs}/0009-dead/beside`, './.many/\n');
+      visit.account.write('.many/.prep-0009-dead-1', 'half');
+      const left = hardship.leftovers();
+      expect(left).toHaveLength(4);
+      const shown = await visit.prep([...flags, '--dry-run', '--json']);
+      expect(accountOf(shown).status, shown.stderr).toBe('unchanged');
+      expect(hardship.leftovers()).toEqual(left);
+      const next = await visit.prep([...flags, '--json']);
+      expect(accountOf(next), next.stderr).toMatchObject({ status: 'unchanged', verified: true });
+      expect(shapeOf(visit.account.tree())).toEqual(shapeOf(before));
     });
 
     test('a laptop that vanishes without a word keeps no lock for long', async () => {
