@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
+import { noDirectoryService, startDirectoryService } from '../support/directory-service.ts';
 import { logIn } from '../support/interactive.ts';
 import { Laptop } from '../support/laptop.ts';
 import { makeAccount, startSshd, type SshdOptions } from '../support/sshd.ts';
@@ -15,12 +16,12 @@ describeSshd('chsh, and no chsh:', () => {
 
   /** An account, then the server that has it: some of the server's files may be about the account. */
   async function visitTo(
-    serverFor: (account: { readonly name: string }) => SshdOptions,
+    serverFor: (account: { readonly name: string }) => SshdOptions | Promise<SshdOptions>,
     options: Parameters<typeof makeAccount>[0] = {},
   ): Promise<Visit> {
     const account = makeAccount(options);
     leaving.push(() => account.remove());
-    const server = await startSshd({ hostKeys: ['ed25519'], ...serverFor(account) });
+    const server = await startSshd({ hostKeys: ['ed25519'], ...(await serverFor(account)) });
     leaving.push(() => server.stop());
     const laptop = new Laptop({ knownHosts: server.knownHosts(), files: DOTFILES });
     leaving.push(() => laptop.remove());
@@ -53,6 +54,23 @@ describeSshd('chsh, and no chsh:', () => {
     async () => {
       const visit = await visitTo(({ name }) => ({ files: inExtrausers(name) }));
       await needsFallback(visit, 'blocked', /entry is not in \/etc\/passwd/);
+    },
+  );
+
+  test.skipIf(noDirectoryService !== undefined)(
+    `an account of an LDAP directory is not chsh's to change`,
+    async () => {
+      const visit = await visitTo(async ({ name }) => {
+        const directory = await startDirectoryService(name);
+        leaving.push(() => directory.stop());
+        return directory.options;
+      });
+      const said = await needsFallback(visit, 'blocked', /entry is not in \/etc\/passwd/);
+      expect(accountOf(said).verified).toBe(true);
+      // What chsh would have said, had it been asked.
+      visit.account.write('typed', `${visit.account.password}\n`);
+      const refusal = await visit.ssh('chsh -s /bin/zsh <typed');
+      expect(refusal.stderr).toMatch(/does not exist in \/etc\/passwd/);
     },
   );
 
