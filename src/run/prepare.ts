@@ -57,10 +57,8 @@ export async function beginPreparing(
       await preparation.writePair();
       const attempt = proof instanceof LoginKey ? keyTrial(world, reached, proof) : proof;
       try {
-        // Over SFTP, prep itself still has to tidy up there.
-        const early = reached.facts.account.access === 'shell' && typeof attempt === 'object';
         const done = await carryOut(world, agreed, reached, readings, () => {
-          if (early) void attempt.trial.go();
+          if (typeof attempt === 'object') void attempt.trial.go();
         });
         const report = await proven(world, agreed, reached, done, attempt);
         const { port } = world.wishes;

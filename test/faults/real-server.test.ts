@@ -81,11 +81,7 @@ WAYS.forEach((way) =>
       const usual = new Hardship(stage, way, proxy.port);
       const told = await usual.visit.prep([...usual.flags, '--json'], { password: true });
       const changes = told.stdout.match(/"type":"outcome"/g)!.length;
-      // Over SFTP, prep tidies up there before the proof.
-      const overSftp = way.server.sftp === 'internal';
-      const proofBegins = overSftp
-        ? /"type":"applied"/
-        : new RegExp(`("type":"outcome"[^]*?){${changes}}`);
+      const proofBegins = new RegExp(`("type":"outcome"[^]*?){${changes}}`);
       usual.visit.account.remove();
       for (const staysAway of [false, true]) {
         const hardship = new Hardship(stage, way, proxy.port);
