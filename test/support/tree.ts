@@ -39,23 +39,36 @@ export function shapeOf(tree: Tree): Record<string, Omit<TreeEntry, 'mtime' | 'o
   );
 }
 
-/** The files under a folder whose bytes contain any of the given ones; names are bytes (latin1). */
+/**
+ * The files under a folder whose bytes contain any of the given ones; names are bytes (latin1). The folder may be at
+ * work: what goes while it is looked at is passed over.
+ */
 export function filesHolding(folder: string, needles: readonly Buffer[]): string[] {
   const found: string[] = [];
   const visit = (path: string): void => {
-    for (const entry of readdirSync(Buffer.from(path, 'latin1'), {
-      encoding: 'latin1',
-      withFileTypes: true,
-    })) {
+    const names = Buffer.from(path, 'latin1');
+    const entries = unlessGone(() =>
+      readdirSync(names, { encoding: 'latin1', withFileTypes: true }),
+    );
+    for (const entry of entries ?? []) {
       const inner = `${path}/${entry.name}`;
       if (entry.isDirectory()) visit(inner);
       if (!entry.isFile()) continue;
-      const bytes = readFileSync(Buffer.from(inner, 'latin1'));
-      if (needles.some((needle) => bytes.includes(needle))) found.push(inner);
+      const bytes = unlessGone(() => readFileSync(Buffer.from(inner, 'latin1')));
+      if (bytes && needles.some((needle) => bytes.includes(needle))) found.push(inner);
     }
   };
   visit(Buffer.from(folder).toString('latin1'));
   return found;
+}
+
+function unlessGone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function entryAt(path: string): TreeEntry {
