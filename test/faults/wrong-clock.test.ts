@@ -1,12 +1,12 @@
-import { existsSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { Hardship, undisturbed, WAYS } from '../support/hardship.ts';
+import { sharedLibrary } from '../support/shared-library.ts';
 import { accountOf, useSshd } from '../support/stage.ts';
 
-const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
-const why = existsSync(FAKETIME) ? '' : ' (skipped: libfaketime is not installed)';
+const FAKETIME = sharedLibrary('faketime/libfaketime.so.1') ?? '';
+const why = FAKETIME === '' ? ' (skipped: libfaketime is not installed)' : '';
 
 const SHIFTS = ['-1y', '+1y'] as const;
 type Shift = (typeof SHIFTS)[number];

@@ -3,15 +3,15 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sharedLibrary } from './shared-library.ts';
 import type { SshdOptions } from './sshd.ts';
 
 /** Why no directory service can be started here; undefined where one can. */
 export const noDirectoryService: string | undefined =
   process.getuid?.() !== 0
     ? 'not root'
-    : ['/usr/sbin/slapd', '/usr/sbin/nslcd', '/usr/lib/x86_64-linux-gnu/libnss_ldap.so.2'].every(
-          (path) => existsSync(path),
-        )
+    : ['/usr/sbin/slapd', '/usr/sbin/nslcd'].every((path) => existsSync(path)) &&
+        sharedLibrary('libnss_ldap.so.2') !== undefined
       ? undefined
       : 'slapd, nslcd or libnss-ldapd is not installed';
 
@@ -87,16 +87,32 @@ function moved(name: string): { files: Record<string, readonly string[]>; ldif: 
     ours[base] = lines.find(isOurs)!.split(':');
   }
   const [, , uid, gid, gecos, home, shell] = ours['passwd']!;
-  const top = ['dn: dc=example', 'objectClass: dcObject', 'objectClass: organization'];
-  const account = ['account', 'posixAccount', 'shadowAccount'].map((one) => `objectClass: ${one}`);
-  const ldif = [
-    ...[...top, 'dc: example', 'o: Example', ''],
-    ...[`dn: uid=${name},dc=example`, ...account, `uid: ${name}`, `cn: ${gecos}`],
-    ...[`uidNumber: ${uid}`, `gidNumber: ${gid}`, `homeDirectory: ${home}`],
-    ...[`loginShell: ${shell}`, `userPassword: {CRYPT}${ours['shadow']![1]}`, ''],
-    ...[`dn: cn=${name},dc=example`, 'objectClass: posixGroup', `cn: ${name}`],
-    ...[`gidNumber: ${gid}`],
+  const classes = ['account', 'posixAccount', 'shadowAccount'].map((one) => `objectClass: ${one}`);
+  const top = [
+    'dn: dc=example',
+    'objectClass: dcObject',
+    'objectClass: organization',
+    'dc: example',
+    'o: Example',
   ];
+  const account = [
+    `dn: uid=${name},dc=example`,
+    ...classes,
+    `uid: ${name}`,
+    `cn: ${gecos}`,
+    `uidNumber: ${uid}`,
+    `gidNumber: ${gid}`,
+    `homeDirectory: ${home}`,
+    `loginShell: ${shell}`,
+    `userPassword: {CRYPT}${ours['shadow']![1]}`,
+  ];
+  const group = [
+    `dn: cn=${name},dc=example`,
+    'objectClass: posixGroup',
+    `cn: ${name}`,
+    `gidNumber: ${gid}`,
+  ];
+  const ldif = [...top, '', ...account, '', ...group];
   return { files, ldif };
 }
 
