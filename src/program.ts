@@ -6,6 +6,7 @@ import { configNamed } from './cli/options.ts';
 import { complain } from './complain.ts';
 import type { Configuration } from './core/configuration.ts';
 import type { Step } from './core/plan.ts';
+import { keepOutOfCoreDumps } from './local/core-dumps.ts';
 import { takePassword } from './local/password.ts';
 import { optionalSteps, steps as contractSteps } from '../steps/index.ts';
 
@@ -21,6 +22,7 @@ export function runProgram(argv: readonly string[]): Promise<number> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
+  keepOutOfCoreDumps();
   takePassword();
   if (argv[0] === HOSTS_COMMAND) return offerHosts(argv.slice(1));
   const { steps, configuration } = await stepsAndConfiguration(argv);

@@ -111,9 +111,10 @@ function labelled(changes: readonly Change[], keysFile: RemotePath): readonly st
  * The password for chsh is asked for while the changes are made, and kept from chsh until the new shell
  * is proven to start: it lies unread on descriptor 3, and then in a variable of this shell, which hands
  * it on by a printf of its own. Where printf is a program, whose words anybody can read, chsh's own
- * question is waited for instead.
+ * question is waited for instead. A shell that may have the password in its memory dumps no core.
  */
-const askEarly = `case $(command -v printf) in printf) H=1; say password;; *) H=;; esac`;
+const askEarly = `C=$(ulimit -S -c); { ulimit -S -c 0; } 2>/dev/null
+case $(command -v printf) in printf) H=1; say password;; *) H=;; esac`;
 
 /**
  * Whatever is written is written beside its place first, so that hardly any time passes between comparing what stands
@@ -238,7 +239,7 @@ function commandCall({ argv, as }: CommandChange, number: number, line: string):
   return [
     `said=$({ note ${line} && { true >"$R/said" || why "$R/said"; }; } 2>&1); s=$?`,
     `if [ $s = 0 ]; then ( while sleep ${HEARTBEAT} >/dev/null 2>&1; do say alive; done ) & h=$!`,
-    `( umask "$PREP_UMASK"; ${words} ) </dev/null >"$R/said" 2>&1; s=$?; { kill $h; wait $h; } 2>/dev/null`,
+    `( umask "$PREP_UMASK"; [ -z "\${C-}" ] || ulimit -S -c "$C"; ${words} ) </dev/null >"$R/said" 2>&1; s=$?; { kill $h; wait $h; } 2>/dev/null`,
     `said=$(tail -n 5 "$R/said"); rm -f "$R/said"; fi`,
     `say result ${number} $s; printf '%s\\n' "$said"`,
   ].join('\n');

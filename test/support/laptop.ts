@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { TestAccount } from './account.ts';
 import { assertNoSecret, ProcessWatch } from './secrecy.ts';
@@ -227,7 +227,7 @@ async function withPipes([file, ...args]: Command, options: PrepOptions): Promis
   clearTimeout(timer);
   if (killer === 'SIGKILL') throw new Error(`prep did not end:\n${stdout}${stderr}`);
   const terminal = { echo: true, lines: true, cursor: true };
-  const status = code ?? 128 + (killer === 'SIGTERM' ? 15 : 2);
+  const status = code ?? 128 + constants.signals[killer ?? 'SIGINT'];
   return { status, stdout, stderr, screen: '', typed: [], terminal, output: '' };
 }
 
