@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
 import type { HomeFile } from '../support/account.ts';
 import { accountOf, statusesOf, useSshd, type Visit } from '../support/stage.ts';
@@ -78,6 +78,9 @@ const ZSH: Readonly<Record<string, string>> = {
   'makes aliases': 'alias exec=false; alias -g done=no',
 };
 
+let [shells, startUps] = [0, 0];
+afterAll(() => console.log(`login shells tried: ${shells}; start-up files tried: ${startUps}`));
+
 describeSshd('a run from end to end', () => {
   const stage = useSshd();
 
@@ -111,6 +114,7 @@ describeSshd('a run from end to end', () => {
       expect(undone.status, undone.stderr).toBe(0);
       expect(home(visit)).toEqual(before);
       expect(visit.account.passwdShell()).toBe(shell);
+      shells++;
     },
   );
 
@@ -133,6 +137,7 @@ describeSshd('a run from end to end', () => {
       expect(accountOf(run)).toMatchObject({ status: 'changed', verified: true });
       expect(statusesOf(run)['authorized-keys']).toBe('changed');
       expect(visit.authorizedKeys).toBe(visit.keyLine);
+      startUps++;
     });
   });
 

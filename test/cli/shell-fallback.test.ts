@@ -1,4 +1,5 @@
 import { appendFileSync, chownSync, existsSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
@@ -19,6 +20,9 @@ const SHELLS: readonly (readonly [shell: string, rc: string])[] = [
   ['/usr/bin/fish', '.config/fish/config.fish'],
 ];
 
+const hasRsync = spawnSync('rsync', ['--version']).status === 0;
+const withRsync = hasRsync ? '' : ' (without rsync, which is not installed)';
+
 describeSshd('--shell-fallback, where the login shell cannot be changed', () => {
   const stage = useSshd();
   let visit: Visit;
@@ -34,7 +38,7 @@ describeSshd('--shell-fallback, where the login shell cannot be changed', () => 
     visit.prep(['--shell', zsh, '--shell-fallback', ...flags], { password: true });
 
   test.each(SHELLS.filter(([shell]) => existsSync(shell)))(
-    'starts zsh from %s at interactive logins alone, once, and is undone',
+    `starts zsh from %s at interactive logins alone, once, and is undone${withRsync}`,
     async (shell, rc) => {
       visitTo(shell);
       const { account } = visit;
@@ -61,6 +65,14 @@ describeSshd('--shell-fallback, where the login shell cannot be changed', () => 
         const copied = await ran('scp', [protocol, ...options, to], visit.laptop.env());
         expect(copied).toMatchObject({ status: 0, stderr: '' });
         expect(account.read(`copied${protocol}`)).toBe('by scp\n');
+      }
+      if (hasRsync) {
+        const shell = `${visit.laptop.path('../bin/ssh')} -o BatchMode=yes -p ${port}`;
+        const to = `${account.name}@${host}:by-rsync`;
+        const args = ['-e', shell, visit.laptop.path('sent'), to];
+        const synced = await ran('rsync', args, visit.laptop.env());
+        expect(synced).toEqual({ status: 0, stdout: '', stderr: '' });
+        expect(account.read('by-rsync')).toBe('by scp\n');
       }
 
       const tree = account.tree();
