@@ -2,7 +2,6 @@ import type { Outcome } from '../core/event.ts';
 import type { Reading } from '../core/facts.ts';
 import {
   makePlan,
-  readingsOf,
   withInstead,
   type Desired,
   type EntryChange,
@@ -10,6 +9,7 @@ import {
   type Plan,
   type PlannedStep,
 } from '../core/plan.ts';
+import { readingsOf } from '../core/readings.ts';
 import { printablePath } from '../core/printable.ts';
 import type { Problem } from '../core/problem.ts';
 import type { Reached } from './reach.ts';

@@ -1,24 +1,19 @@
 import { keyFingerprint } from '../core/authorized-key.ts';
 import type { Destination } from '../core/destination.ts';
 import type { Outcome, Report, StepReport } from '../core/event.ts';
-import {
-  changesOf,
-  invert,
-  makePlan,
-  programsOf,
-  readingsOf,
-  type LoginShellChange,
-  type Plan,
-} from '../core/plan.ts';
+import { changesOf, invert, makePlan, type LoginShellChange, type Plan } from '../core/plan.ts';
+import { programsOf, readingsOf } from '../core/readings.ts';
 import { explain, problemOf, type Problem } from '../core/problem.ts';
 import { LoginKey } from '../ssh/login-key.ts';
 import type { Session } from '../ssh/session.ts';
-import { carryOut, clearAway, confirmed, planned, reportOf, type CarriedOut } from './carry-out.ts';
+import { carryOut, clearAway, confirmed } from './carry-out.ts';
 import { consider } from './fallback.ts';
 import type { Preparation } from './gather.ts';
 import { reach, type Reached } from './reach.ts';
 import { ended, throughout, type Begun } from './phases.ts';
-import { beginTrial, refusal, type Trial } from './verify.ts';
+import { refusal } from './refusal.ts';
+import { planned, reportOf, type CarriedOut } from './report.ts';
+import { beginTrial, type Trial } from './verify.ts';
 import type { World } from './world.ts';
 
 /** Prepares one account, and says what came of it. @throws PrepError with whatever is in the way */

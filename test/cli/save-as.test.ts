@@ -165,6 +165,7 @@ describeSshd('--save-as', () => {
     const script = `require('fs').rmSync(${JSON.stringify(laptop.path('dots'))}, { recursive: true, force: true });
       const socket = require('net').connect(${server.port}, '${server.host}');
       process.stdin.pipe(socket).pipe(process.stdout);
+      process.stdout.on('error', () => process.exit());
       socket.on('close', () => process.exit());`;
     laptop.write('through.cjs', script);
     const command = `${process.execPath} ${laptop.path('through.cjs')}`;

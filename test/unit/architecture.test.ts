@@ -51,7 +51,7 @@ const REVEALS: Readonly<Record<string, number>> = {
   'ssh/login-key': 3, // a passphrase and a key that is not written yet, to the parser
   'ssh/expired-password': 1, // the old and the new one, to passwd
   'remote/login-shell': 1, // to chsh
-  'remote/shell-account': 1, // to chsh, ahead of its question
+  'remote/change-progress': 1, // to chsh, ahead of its question
   'local/key-pair': 2, // a new key's passphrase, and its file
   'demo/embedded-server': 1, // the demonstration's host key
   'demo/sandbox': 1, // the demonstration's password, hashed

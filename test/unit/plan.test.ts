@@ -3,7 +3,6 @@ import { entryAt, type Entry, type Reading } from '../../src/core/facts.ts';
 import {
   changesOf,
   makePlan,
-  readingsOf,
   rehearse,
   replaces,
   withoutChanges,
@@ -13,6 +12,7 @@ import {
   type Step,
   type Verdict,
 } from '../../src/core/plan.ts';
+import { readingsOf } from '../../src/core/readings.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
 import { directory, factsOf, file, symlink } from '../support/facts.ts';
 

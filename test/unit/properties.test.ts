@@ -16,7 +16,6 @@ import {
   changesOf,
   invert,
   makePlan,
-  readingsOf,
   rehearse,
   type Change,
   type Desired,
@@ -25,9 +24,10 @@ import {
   type Plan,
   type Step,
 } from '../../src/core/plan.ts';
+import { readingsOf } from '../../src/core/readings.ts';
 import { parentOf, remotePath, type RemotePath } from '../../src/core/remote-path.ts';
 import { journalLine, readJournal, type JournalLine } from '../../src/remote/journal.ts';
-import { undoPlan } from '../../src/run/undo.ts';
+import { undoPlan } from '../../src/run/undo-plan.ts';
 import { steps } from '../../steps/index.ts';
 import { directory, factsOf, symlink } from '../support/facts.ts';
 import { MemoryAccount } from '../support/memory-account.ts';

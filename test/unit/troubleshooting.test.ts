@@ -5,7 +5,7 @@ import type { Entry, Facts } from '../../src/core/facts.ts';
 import type { Desired, LocalFile, Step } from '../../src/core/plan.ts';
 import { explain, PrepError, type Problem } from '../../src/core/problem.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
-import { refusal } from '../../src/run/verify.ts';
+import { refusal } from '../../src/run/refusal.ts';
 import { LoginKey } from '../../src/ssh/login-key.ts';
 import { authorizedKeys } from '../../steps/authorized-keys.ts';
 import { dotfiles } from '../../steps/dotfiles.ts';
@@ -293,7 +293,7 @@ const BY_ANSWER: readonly (readonly [source: string, because: string])[] = [
     'chsh asks for the password of the account; give it with --password-file or PREP_PASSWORD',
   ],
   [
-    'run/undo.ts',
+    'run/undo-plan.ts',
     'SFTP can neither tell nor change the login shell; undo it where there is a shell',
   ],
 ];
