@@ -1,19 +1,16 @@
-import { keyFingerprint } from '../core/authorized-key.ts';
 import type { Destination } from '../core/destination.ts';
 import type { Outcome, Report, StepReport } from '../core/event.ts';
 import { changesOf, invert, makePlan, type LoginShellChange, type Plan } from '../core/plan.ts';
 import { programsOf, readingsOf } from '../core/readings.ts';
-import { explain, problemOf, type Problem } from '../core/problem.ts';
+import type { Problem } from '../core/problem.ts';
 import { LoginKey } from '../ssh/login-key.ts';
-import type { Session } from '../ssh/session.ts';
 import { carryOut, clearAway, confirmed } from './carry-out.ts';
 import { consider } from './fallback.ts';
 import type { Preparation } from './gather.ts';
 import { reach, type Reached } from './reach.ts';
 import { ended, throughout, type Begun } from './phases.ts';
-import { refusal } from './refusal.ts';
+import { isProven, keyTrial, passedOver, proofFor, tryKey, type KeyTrial } from './proof.ts';
 import { planned, reportOf, type CarriedOut } from './report.ts';
-import { beginTrial, type Trial } from './verify.ts';
 import type { World } from './world.ts';
 
 /** Prepares one account, and says what came of it. @throws PrepError with whatever is in the way */
@@ -73,50 +70,13 @@ async function nothingToDo(
   keys: readonly LoginKey[],
 ): Promise<Report> {
   await clearAway(world, reached);
-  const { steps, ...report } = planned(world, plan);
-  return { ...report, steps, verified: isProven(reached.session, keys) ? true : 'not tried' };
-}
-
-/** Whether one of the keys to install was the way in: ssh_config may name others. */
-function isProven({ key }: Session, keys: readonly LoginKey[]): boolean {
-  return keys.some((one) => keyFingerprint(one.key) === key);
-}
-
-/** A key and the connection that will try it. */
-interface KeyTrial {
-  readonly key: LoginKey;
-  readonly trial: Trial;
-}
-
-function keyTrial(world: World, reached: Reached, key: LoginKey): KeyTrial {
-  return { key, trial: beginTrial(world, reached, key) };
-}
-
-/**
- * The key for the trial login, made ready. One is called for whenever something changes; but a session that
- * was let in by the key itself has proven it, as long as the login shell stays what it was.
- */
-async function proofFor(
-  world: World,
-  plan: Plan,
-  reached: Reached,
-  keys: readonly LoginKey[],
-): Promise<LoginKey | 'not wanted' | 'proven'> {
-  const changes = changesOf(plan);
-  if (!world.wishes.verify || changes.length === 0) return 'not wanted';
-  // Where the key could not be installed, there is nothing to prove.
-  const keysStep = plan.steps.find(({ name }) => name === 'authorized-keys');
-  if (keysStep?.verdict.kind === 'blocked') return 'not wanted';
-  const shellChanges = changes.some(({ what }) => what === 'login-shell');
-  if (isProven(reached.session, keys) && !shellChanges) return 'proven';
-  const { agent } = reached.settings;
-  const openssh = reached.openssh !== undefined;
-  const key = keys
-    .map((one) => one.through(agent))
-    .find(({ usable, file }) => usable || (openssh && file !== undefined));
-  if (key === undefined) return 'not wanted';
-  // ssh opens it by itself, and asks if it must.
-  return openssh || (await key.unlock(world.prompter)) ? key : 'not wanted';
+  const report = planned(world, plan);
+  if (isProven(reached.session, keys)) return { ...report, verified: true };
+  const key = await passedOver(world, plan, reached, keys);
+  if (key === undefined) return report;
+  const { verified, problem } = await tryKey(world, keyTrial(world, reached, key), reached);
+  if (problem === undefined) return { ...report, verified };
+  return { ...report, status: 'failed', verified, problem };
 }
 
 /** Logs in with the key alone; puts the login shell back where that fails. */
@@ -135,22 +95,11 @@ async function proven(
     attempt.trial.cancel();
     return reportOf(plan, done, 'not tried');
   }
-  try {
-    const proof = await attempt.trial.go();
-    world.observe({ type: 'verified', destination: plan.destination, ...proof });
-    return reportOf(plan, done, true, otherShell(done, proof.loginShell));
-  } catch (error) {
-    const problem = problemOf(error);
-    if (problem.code === 'key-not-enough') {
-      const text = explain(problem).sentence;
-      world.observe({ type: 'notice', destination: plan.destination, text });
-      return reportOf(plan, done, 'not tried');
-    }
-    const trouble = await explainRefusal(error, reached, done, attempt.key);
-    const back = await putShellBack(world, reached, done);
-    const report = reportOf(plan, done, false, trouble);
-    return back === undefined ? report : { ...report, steps: report.steps.map(saying(back)) };
-  }
+  const { verified, loginShell, problem } = await tryKey(world, attempt, reached, done.facts);
+  if (problem === undefined) return reportOf(plan, done, verified, otherShell(done, loginShell));
+  const back = await putShellBack(world, reached, done);
+  const report = reportOf(plan, done, verified, problem);
+  return back === undefined ? report : { ...report, steps: report.steps.map(saying(back)) };
 }
 
 /** A step as it came to be, where its change was taken back. */
@@ -176,21 +125,6 @@ function otherShell({ outcomes }: CarriedOut, loginShell: string | undefined): P
   const unseen = loginShell === undefined;
   if (changed === undefined || unseen || changed.after === loginShell) return undefined;
   return { code: 'not-as-predicted', paths: ['the login shell of the trial login'] };
-}
-
-async function explainRefusal(
-  error: unknown,
-  { account, facts }: Reached,
-  done: CarriedOut,
-  key: LoginKey,
-): Promise<Problem> {
-  const problem = problemOf(error);
-  if (problem.code !== 'password-not-offered') return problem;
-  try {
-    return refusal(error, done.facts ?? facts, await account.evidence(), key);
-  } catch {
-    return problem;
-  }
 }
 
 /** Gives the change that puts the login shell back, where it was made. */

@@ -1,18 +1,19 @@
-import { keyFingerprint } from '../core/authorized-key.ts';
+import { keyFingerprint, type AuthorizedKey } from '../core/authorized-key.ts';
 import { entryAt, realPath, type Facts } from '../core/facts.ts';
-import { printablePath } from '../core/printable.ts';
+import { printable, printablePath } from '../core/printable.ts';
 import { problemOf, type Problem } from '../core/problem.ts';
 import { parentOf, remotePath } from '../core/remote-path.ts';
 import type { Evidence } from '../remote/evidence.ts';
 import { DEFAULT_KEYS_FILE } from '../remote/sshd-config.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
+import { optionsOf } from './key-lines.ts';
 
 /** Turns a failed trial login into the reason that can be seen. */
 export function refusal(error: unknown, facts: Facts, evidence: Evidence, key: LoginKey): Problem {
   const problem = problemOf(error);
   if (problem.code !== 'password-not-offered') return problem;
   const because =
-    firstReason(facts, evidence, problem.offers) ??
+    firstReason(facts, evidence, problem.offers, key.key) ??
     `look for ${keyFingerprint(key.key)} in the server's log`;
   return { code: 'key-refused', because };
 }
@@ -21,6 +22,7 @@ function firstReason(
   facts: Facts,
   evidence: Evidence,
   offers: readonly string[],
+  key: AuthorizedKey,
 ): string | undefined {
   const { settings, context } = evidence;
   const setting = (keyword: string): string => settings.get(keyword.toLowerCase()) ?? '';
@@ -37,7 +39,16 @@ function firstReason(
   if (context !== '' && !/ssh_home_t/.test(context)) {
     return `its SELinux context is wrong (${context}); run restorecon -RF ~/.ssh there`;
   }
-  return wrongStanding(facts) ?? outOfSight(facts);
+  return wrongStanding(facts) ?? restricted(facts, key) ?? outOfSight(facts);
+}
+
+/** A line of authorized_keys may be for some clients only, or for some time (sshd(8), AUTHORIZED_KEYS FILE FORMAT). */
+function restricted(facts: Facts, key: AuthorizedKey): string | undefined {
+  const options = optionsOf(facts, key) ?? '';
+  const found = /(?:^|,)(from|expiry-time)="([^"]*)"/i.exec(options);
+  if (found === null) return undefined;
+  const [, name = '', value = ''] = found;
+  return `its line in authorized_keys has ${name.toLowerCase()}="${printable(value)}"; change it there if that leaves you out`;
 }
 
 /** Over SFTP neither sshd's configuration nor, from within a chroot, the folders that StrictModes looks at need be visible. */

@@ -1,5 +1,5 @@
-import { addKeys, optionNames } from '../core/authorized-key.ts';
-import { entryAt, realPath, type Facts } from '../core/facts.ts';
+import { optionNames } from '../core/authorized-key.ts';
+import type { Facts } from '../core/facts.ts';
 import { printable } from '../core/printable.ts';
 import { PrepError, problemOf } from '../core/problem.ts';
 import { nobody } from '../core/unattended.ts';
@@ -8,6 +8,7 @@ import { connect } from '../ssh/connect.ts';
 import type { LoginKey } from '../ssh/login-key.ts';
 import { Password } from '../ssh/password.ts';
 import type { Session } from '../ssh/session.ts';
+import { optionsOf } from './key-lines.ts';
 import type { OpenSshWay } from './openssh-way.ts';
 import type { Reached } from './reach.ts';
 import type { World } from './world.ts';
@@ -126,10 +127,7 @@ function seenOf(facts: Facts, key: LoginKey): Seen {
 
 /** Whether authorized_keys lets the key run one command alone; it then runs that, whatever is asked for. */
 function isForced(facts: Facts, { key }: LoginKey): boolean {
-  const entry = entryAt(facts, realPath(facts, facts.keysFile));
-  const bytes = entry.kind === 'file' ? entry.content.bytes : undefined;
-  const { present } = addKeys(bytes ?? new Uint8Array(), [key]);
-  return present.some(({ options }) => optionNames(options).includes('command='));
+  return optionNames(optionsOf(facts, key) ?? '').includes('command=');
 }
 
 /** An account for file transfer alone has let the key in when SFTP answers. */

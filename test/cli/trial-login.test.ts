@@ -54,3 +54,38 @@ describeSshd('a server with AuthorizedKeysFile elsewhere', () => {
     await putsBack(stage, /the server does not accept the key; /);
   });
 });
+
+describeSshd('a key that is in its place already and does not let in', () => {
+  const stage = useSshd();
+
+  test.each(['from="192.0.2.1"', 'expiry-time="20200101"'])(
+    'because of %s is said so, though there is nothing to change',
+    async (option) => {
+      const visit = stage.visit();
+      const flags = ['--only', 'ssh-dir,authorized-keys,permissions', '--json'];
+      visit.authorize(`${option} ${visit.keyLine}`);
+      const before = visit.account.tree();
+      const shown = await visit.prep([...flags, '--dry-run'], { password: true });
+      expect(accountOf(shown), shown.stderr).toMatchObject({ status: 'unchanged' });
+      stage.server.forget();
+      const run = await visit.prep(flags, { password: true });
+      expect(run.status).toBe(1);
+      expect(run.stderr).toMatch(
+        /^prep: \S+: the server does not accept the key; its line in authorized_keys has (from|expiry-time)="[^"]+"; [^\n]+\n$/,
+      );
+      expect(accountOf(run)).toMatchObject({ status: 'failed', verified: false });
+      expect(stage.server.connections()).toBe(2);
+      expect(visit.account.tree()).toEqual(before);
+      const unwilling = await visit.prep([...flags, '--no-verify'], { password: true });
+      expect(accountOf(unwilling), unwilling.stderr).toMatchObject({ status: 'unchanged' });
+    },
+  );
+
+  test('is no matter of a run that leaves keys alone', async () => {
+    const visit = stage.visit();
+    visit.authorize(`from="192.0.2.1" ${visit.keyLine}`);
+    const run = await visit.prep(['--only', 'permissions', '--json'], { password: true });
+    expect(accountOf(run), run.stderr).toMatchObject({ status: 'unchanged' });
+    expect(stage.server.connections()).toBe(1);
+  });
+});

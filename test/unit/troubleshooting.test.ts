@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { parseAuthorizedKey } from '../../src/core/authorized-key.ts';
+import { authorizedKeyLine, parseAuthorizedKey } from '../../src/core/authorized-key.ts';
 import type { Entry, Facts } from '../../src/core/facts.ts';
 import type { Desired, LocalFile, Step } from '../../src/core/plan.ts';
 import { explain, PrepError, type Problem } from '../../src/core/problem.ts';
@@ -208,9 +208,14 @@ const OTHER_SENTENCES: readonly Problem[] = [
   keyRefused({}, { context: 'unconfined_u:object_r:user_home_t:s0' }),
   keyRefused({}, { facts: { entries: { '.': directory(0o777, { owner: 1000 }) } } }),
   keyRefused({}, { facts: { entries: { '.ssh': directory(0o700, { owner: 1001 }) } } }),
+  keyRefused({}, { facts: { entries: { '.ssh/authorized_keys': restricted() } } }),
   keyRefused({}, { facts: { access: 'sftp' } }),
   keyRefused({}),
 ];
+
+function restricted(): Entry {
+  return file(0o600, `from="10.0.0.0/8" ${authorizedKeyLine(MINE)}\n`, { owner: 1000 });
+}
 
 interface Seen {
   readonly facts?: FactsOf;
