@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
+import { ACCOUNT_FILES, accountEntries, knownBy } from '../support/account-entries.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { noDirectoryService, startDirectoryService } from '../support/directory-service.ts';
 import { logIn } from '../support/interactive.ts';
@@ -180,14 +181,10 @@ describeSshd('chsh, and no chsh:', () => {
 
 /** The account's lines out of the machine's own files, and in those of libnss-extrausers. */
 function inExtrausers(name: string): Record<string, readonly string[]> {
-  const files: Record<string, readonly string[]> = {
-    '/etc/nsswitch.conf': ['passwd', 'shadow', 'group'].map((base) => `${base}: files extrausers`),
+  const entries = accountEntries(name);
+  const own = ACCOUNT_FILES.map((file) => [`/var/lib/extrausers/${file}`, [entries[file].own]]);
+  return {
+    ...knownBy('extrausers', name),
+    ...(Object.fromEntries(own) as Record<string, string[]>),
   };
-  for (const base of ['passwd', 'shadow', 'group']) {
-    const lines = readFileSync(`/etc/${base}`, 'utf8').trimEnd().split('\n');
-    const isOurs = (line: string): boolean => line.startsWith(`${name}:`);
-    files[`/etc/${base}`] = lines.filter((line) => !isOurs(line));
-    files[`/var/lib/extrausers/${base}`] = lines.filter(isOurs);
-  }
-  return files;
 }

@@ -1,8 +1,9 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { accountEntries, knownBy } from './account-entries.ts';
 import { sharedLibrary } from './shared-library.ts';
 import type { SshdOptions } from './sshd.ts';
 
@@ -33,8 +34,7 @@ export async function startDirectoryService(name: string): Promise<DirectoryServ
   const database = ['database mdb', 'suffix dc=example', `directory ${at('db')}`];
   const modules = ['modulepath /usr/lib/ldap', 'moduleload back_mdb'];
   write(at('slapd.conf'), [...modules, ...schemas, ...database]);
-  const { files, ldif } = moved(name);
-  write(at('ldif'), ldif);
+  write(at('ldif'), ldifOf(name));
   // So that pam_unix asks for the shadow entry and is given a password; without that, only pam_ldap could judge one.
   const mapped = [
     'nss_min_uid 0',
@@ -59,7 +59,7 @@ export async function startDirectoryService(name: string): Promise<DirectoryServ
     stop();
     throw error;
   }
-  return { options: { files, mounts: [[at('run'), '/run/nslcd']] }, stop };
+  return { options: { files: knownBy('ldap', name), mounts: [[at('run'), '/run/nslcd']] }, stop };
 }
 
 function start([command = '', ...args]: readonly string[]): ChildProcess {
@@ -74,19 +74,11 @@ async function appears(socket: string): Promise<void> {
   throw new Error(`nobody listens at ${socket}`);
 }
 
-/** The machine's files without an account's entries, and these as LDIF (RFC 2849, RFC 2307). */
-function moved(name: string): { files: Record<string, readonly string[]>; ldif: string[] } {
-  const files: Record<string, readonly string[]> = {
-    '/etc/nsswitch.conf': ['passwd', 'shadow', 'group'].map((base) => `${base}: files ldap`),
-  };
-  const ours: Record<string, readonly string[]> = {};
-  for (const base of ['passwd', 'shadow', 'group']) {
-    const lines = readFileSync(`/etc/${base}`, 'utf8').trimEnd().split('\n');
-    const isOurs = (line: string): boolean => line.startsWith(`${name}:`);
-    files[`/etc/${base}`] = lines.filter((line) => !isOurs(line));
-    ours[base] = lines.find(isOurs)!.split(':');
-  }
-  const [, , uid, gid, gecos, home, shell] = ours['passwd']!;
+/** An account's entries as LDIF (RFC 2849, RFC 2307). */
+function ldifOf(name: string): string[] {
+  const { passwd, shadow } = accountEntries(name);
+  const [, , uid, gid, gecos, home, shell] = passwd.own.split(':');
+  const [, password] = shadow.own.split(':');
   const classes = ['account', 'posixAccount', 'shadowAccount'].map((one) => `objectClass: ${one}`);
   const top = [
     'dn: dc=example',
@@ -104,7 +96,7 @@ function moved(name: string): { files: Record<string, readonly string[]>; ldif: 
     `gidNumber: ${gid}`,
     `homeDirectory: ${home}`,
     `loginShell: ${shell}`,
-    `userPassword: {CRYPT}${ours['shadow']![1]}`,
+    `userPassword: {CRYPT}${password}`,
   ];
   const group = [
     `dn: cn=${name},dc=example`,
@@ -112,8 +104,7 @@ function moved(name: string): { files: Record<string, readonly string[]>; ldif: 
     `cn: ${name}`,
     `gidNumber: ${gid}`,
   ];
-  const ldif = [...top, '', ...account, '', ...group];
-  return { files, ldif };
+  return [...top, '', ...account, '', ...group];
 }
 
 function write(file: string, lines: readonly string[]): void {
