@@ -48,11 +48,11 @@ export async function proofFor(
 export async function passedOver(
   { wishes }: World,
   plan: Plan,
-  { session, settings, openssh }: Reached,
+  { session, settings }: Reached,
   keys: readonly LoginKey[],
 ): Promise<LoginKey | undefined> {
   const typed = session.login === 'password' || session.login === 'keyboard-interactive';
-  if (!wishes.verify || !typed || openssh !== undefined) return undefined;
+  if (!wishes.verify || !typed) return undefined;
   const keysStep = plan.steps.find(({ name }) => name === 'authorized-keys');
   if (keysStep?.verdict.kind !== 'settled') return undefined;
   const key = keys.map((one) => one.through(settings.agent)).find(({ usable }) => usable);

@@ -58,11 +58,16 @@ describeSshd('a server with AuthorizedKeysFile elsewhere', () => {
 describeSshd('a key that is in its place already and does not let in', () => {
   const stage = useSshd();
 
-  test.each(['from="192.0.2.1"', 'expiry-time="20200101"'])(
-    'because of %s is said so, though there is nothing to change',
-    async (option) => {
+  test.each([
+    ['from="192.0.2.1"', 'ssh2'],
+    ['expiry-time="20200101"', 'ssh2'],
+    ['from="192.0.2.1"', 'openssh'],
+  ])(
+    'because of %s is said so by way of %s, though there is nothing to change',
+    async (option, way) => {
       const visit = stage.visit();
-      const flags = ['--only', 'ssh-dir,authorized-keys,permissions', '--json'];
+      const only = ['--only', 'ssh-dir,authorized-keys,permissions'];
+      const flags = [...only, '--json', '--transport', way];
       visit.authorize(`${option} ${visit.keyLine}`);
       const before = visit.account.tree();
       const shown = await visit.prep([...flags, '--dry-run'], { password: true });
