@@ -194,7 +194,7 @@ export function words(p: Problem): Words {
     case 'no-shell':
       return [
         `logged in, but the account runs no commands${p.said === '' ? '' : ` (it said "${printable(p.said)}")`}`,
-        p.sftp ? 'only file transfer works there' : 'ask its administrator for a login shell',
+        'ask its administrator for a login shell',
       ];
     case 'home-missing':
       return [

@@ -74,7 +74,7 @@ export type Problem =
   | { code: 'no-openssh'; wanted: string }
   | { code: 'openssh-failed'; said: string }
   // the account
-  | { code: 'no-shell'; said: string; sftp: boolean }
+  | { code: 'no-shell'; said: string }
   | { code: 'home-missing'; home: string }
   | { code: 'no-checksums' }
   | { code: 'busy'; since: string; process: string; host: string }

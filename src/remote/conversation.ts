@@ -109,7 +109,7 @@ export class Conversation {
         clearTimeout(again);
       }
     }
-    throw new PrepError({ code: 'no-shell', said, sftp: false });
+    throw new PrepError({ code: 'no-shell', said });
   }
 
   /** Runs a script and gives everything it said. @throws PrepError `connection-lost`, `no-answer-from-shell` */

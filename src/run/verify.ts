@@ -134,7 +134,7 @@ function isForced(facts: Facts, { key }: LoginKey): boolean {
 async function transfers(session: Session): Promise<void> {
   try {
     const sftp = await session.sftp();
-    if (sftp === undefined) throw new PrepError({ code: 'no-shell', said: '', sftp: false });
+    if (sftp === undefined) throw new PrepError({ code: 'no-shell', said: '' });
   } finally {
     session.close();
   }
@@ -192,7 +192,7 @@ async function shellOf(session: Session): Promise<string> {
     const { kind } = await channel.exit;
     if (kind === 'lost') throw new PrepError({ code: 'connection-lost', certain: 0, uncertain: 0 });
     const last = printable(said.trim().split('\n').at(-1) ?? '');
-    throw new PrepError({ code: 'no-shell', said: last, sftp: false });
+    throw new PrepError({ code: 'no-shell', said: last });
   } finally {
     clearTimeout(timer);
     session.close();

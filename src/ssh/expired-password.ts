@@ -68,7 +68,7 @@ export async function expiryOf(session: Session): Promise<PrepError | undefined>
   await channel.exit;
   clearTimeout(timer);
   if (!EXPIRED.test(said)) return undefined;
-  return new PrepError({ code: 'no-shell', said: printable(said.trim()), sftp: false });
+  return new PrepError({ code: 'no-shell', said: printable(said.trim()) });
 }
 
 /**

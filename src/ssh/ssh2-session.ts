@@ -89,7 +89,7 @@ export function execOn(client: Client, wire: Duplex, command: string, pty?: Pty)
     });
   }).catch((error: Error) => {
     const problem: Problem = wire.writable
-      ? { code: 'no-shell', said: printable(error.message), sftp: false }
+      ? { code: 'no-shell', said: printable(error.message) }
       : { code: 'connection-lost', certain: 0, uncertain: 0 };
     throw new PrepError(problem, error);
   });

@@ -652,7 +652,7 @@ describe.each(SHELLS.map((shell) => ({ shell })))(
       const exec: Session['exec'] = (command) => {
         if (++channels === 1) return session.exec(command);
         const said = '(SSH) Channel open failure: open failed';
-        return Promise.reject(new PrepError({ code: 'no-shell', said, sftp: false }));
+        return Promise.reject(new PrepError({ code: 'no-shell', said }));
       };
       const { account } = await ShellAccount.open(
         { ...session, exec },
@@ -689,7 +689,7 @@ it('says of a disk what it says itself, where contents go through the conversati
     const { checksum } = contentOf(Buffer.from([0]));
     mkdirSync(at(`.local/state/prep/0001-test/sent-1-${checksum}-1`));
     const said = '(SSH) Channel open failure: open failed';
-    return Promise.reject(new PrepError({ code: 'no-shell', said, sftp: false }));
+    return Promise.reject(new PrepError({ code: 'no-shell', said }));
   };
   const { account } = await ShellAccount.open(
     { ...session, exec },

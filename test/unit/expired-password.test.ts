@@ -12,7 +12,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] 
 afterEach(() => void vi.useRealTimers());
 
 const MINUTE = 60_000;
-const EXPIRED = new PrepError({ code: 'no-shell', said: 'password has expired', sftp: false });
+const EXPIRED = new PrepError({ code: 'no-shell', said: 'password has expired' });
 
 /** passwd(1) on a channel: it wants the old password, then a new one twice; silent for ever where it says nothing at all. */
 function passwd(questions: readonly string[]): { channel: Channel; heard: string[] } {

@@ -80,7 +80,7 @@ const SAMPLES: Samples = {
   'no-checksums': { code: 'no-checksums' },
   'no-openssh': { code: 'no-openssh', wanted: BAD },
   'openssh-failed': { code: 'openssh-failed', said: BAD },
-  'no-shell': { code: 'no-shell', said: BAD, sftp: false },
+  'no-shell': { code: 'no-shell', said: BAD },
   'home-missing': { code: 'home-missing', home: BAD },
   'no-answer-from-shell': { code: 'no-answer-from-shell', seconds: 30 },
   busy: { code: 'busy', since: BAD, process: BAD, host: BAD },
@@ -124,8 +124,8 @@ describe('explain', () => {
   test.each([
     [{ code: 'wrong-password', tries: 1 }, 'the password was refused once'],
     [
-      { code: 'no-shell', said: '', sftp: true },
-      'logged in, but the account runs no commands; only',
+      { code: 'no-shell', said: '' },
+      'logged in, but the account runs no commands; ask its administrator',
     ],
     [
       { code: 'not-ssh', host: 'web1', port: 80, said: '' },

@@ -152,7 +152,7 @@ const SAMPLES: Record<Problem['code'], Problem> & {
     code: 'openssh-failed',
     said: 'proxy dialer did not pass back a connection',
   },
-  'no-shell': { code: 'no-shell', said: 'This account is currently not available.', sftp: false },
+  'no-shell': { code: 'no-shell', said: 'This account is currently not available.' },
   'home-missing': { code: 'home-missing', home: '/home/alice' },
   'no-checksums': { code: 'no-checksums' },
   busy: { code: 'busy', since: '2026-01-02 03:04:05 UTC', process: '4711', host: 'web1' },
