@@ -32,7 +32,9 @@ export async function confirmed(
   const asks = plan.steps.some(({ verdict }) => verdict.kind === 'changes' && verdict.asks);
   const next = replacing.length > 0 || asks ? 'ask' : 'apply';
   world.observe({ type: 'plan', destination: plan.destination, plan, next });
-  const agreed = await agreedTo(world, plan, replacing, reached.settings.label);
+  const agreed = (await mayReplace(world, replacing, reached.settings.label))
+    ? plan
+    : withoutChanges(plan, new Set(replacing), SAID_NO[extent]);
   return withPassword(await agreedSteps(world, agreed), reached, extent);
 }
 
@@ -48,13 +50,18 @@ async function agreedSteps(world: World, plan: Plan): Promise<Plan> {
   return agreed;
 }
 
-async function agreedTo(
+/** A second undo would undo the first, rather than ask again. */
+const SAID_NO = {
+  parts: 'you said no; run prep again to be asked once more',
+  whole: 'you said no; put it back by hand later, from what is kept in ~/.local/state/prep',
+} as const;
+
+async function mayReplace(
   world: World,
-  plan: Plan,
   replacing: readonly Change[],
   account: string,
-): Promise<Plan> {
-  if (replacing.length === 0) return plan;
+): Promise<boolean> {
+  if (replacing.length === 0) return true;
   const paths = replacing.flatMap((change) =>
     change.what === 'entry' ? [printablePath(change.path)] : [],
   );
@@ -64,8 +71,7 @@ async function agreedTo(
   );
   const verb = removes ? 'Replace or remove' : 'Replace';
   const question = `${verb} ${named} on ${account}? What is there now is kept.`;
-  const yes = await world.prompter.confirm(question, { preset: false, safe: true });
-  return yes ? plan : withoutChanges(plan, new Set(replacing), 'you said no');
+  return world.prompter.confirm(question, { preset: false, safe: true });
 }
 
 /** chsh will want the account's password; where nobody typed it yet, it is asked for now. */

@@ -117,7 +117,8 @@ async function carriedOut(
   observe({ type: 'edit', edit, next: wishes.dryRun ? 'end' : 'ask' });
   if (wishes.dryRun) return { edit, status: 'planned', because: '1 change planned, none made' };
   if (!(await prompter.confirm(question, { preset: true, safe: true }))) {
-    return { edit, status: 'declined', because: 'left as it is: you said no' };
+    const because = 'left as it is: you said no; run prep mastering again to be asked once more';
+    return { edit, status: 'declined', because };
   }
   await write();
   return { edit, status: 'changed', because: done };

@@ -174,6 +174,9 @@ describeSshd('a different file in the way', () => {
     expect(run).toMatchObject({ status: 1, typed: { length: 2 } });
     expect(run.screen).toMatch(/^-theirs$/m);
     expect(run.screen).toMatch(/^\+yours$/m);
+    expect(run.screen.replaceAll(/\s+/g, ' ')).toContain(
+      'you said no; run prep again to be asked once more',
+    );
     expect(visit.account.read('.zshrc')).toBe('theirs\n');
     expect(visit.account.read('.zshenv')).toBe('env\n');
     expect(visit.authorizedKeys).toBe(visit.keyLine);

@@ -97,6 +97,9 @@ describe('prep mastering', () => {
     const question = /Write this to .*config\? \(Y\/n\) *$/;
     const no = await mastering([], { pty: true, answers: [{ prompt: question, type: 'n\r' }] });
     expect(no).toMatchObject({ status: 1, typed: { length: 1 } });
+    expect(no.screen.replaceAll(/\s+/g, ' ')).toContain(
+      'left as it is: you said no; run prep mastering again to be asked once more',
+    );
     expect(laptop.tree()).toEqual(before);
     const yes = await mastering([], { pty: true, answers: [{ prompt: question, type: '\r' }] });
     expect(yes).toMatchObject({ status: 0, typed: { length: 1 } });

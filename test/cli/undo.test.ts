@@ -153,6 +153,9 @@ describeSshd('prep undo', () => {
       });
       expect(run.typed, run.screen).toHaveLength(1);
       expect(run.screen).toContain('edited since');
+      expect(run.screen.replaceAll(/\s+/g, ' ')).toContain(
+        'you said no; put it back by hand later, from what is kept in ~/.local/state/prep',
+      );
       expect(visit.account.read('.zshrc')).toBe('new\nedited since\n');
       expect(run.status).toBe(1);
       expect(visit.account.passwdShell()).toBe('/bin/bash');

@@ -292,7 +292,11 @@ const BLOCKED: readonly Blocked[] = [
 
 /** What the person's own answers do, by the file that says it. */
 const BY_ANSWER: readonly (readonly [source: string, because: string])[] = [
-  ['run/carry-out.ts', 'you said no'],
+  ['run/carry-out.ts', 'you said no; run prep again to be asked once more'],
+  [
+    'run/carry-out.ts',
+    'you said no; put it back by hand later, from what is kept in ~/.local/state/prep',
+  ],
   [
     'run/carry-out.ts',
     'chsh asks for the password of the account; give it with --password-file or PREP_PASSWORD',
