@@ -28,7 +28,7 @@ const WITHOUT_EFFECT = words(`
   sendenv sessiontype setenv stdinnull streamlocalbindmask streamlocalbindunlink syslogfacility tcpkeepalive tunnel
   tunneldevice updatehostkeys useroaming versionaddendum warnweakcrypto xauthlocation`);
 
-/** Keywords that prep passes over though they may matter, and what they must be set to for that to be all the same. */
+/** Keywords that ssh2 passes over though they may matter, and what they must be set to for that to be all the same. */
 const UNUSED: Readonly<Record<string, readonly [name: string, ...same: string[]]>> = {
   addkeystoagent: ['AddKeysToAgent', 'false', 'no'],
   batchmode: ['BatchMode', 'no'],
@@ -61,7 +61,7 @@ export interface Beyond {
    * is meant (`CertificateFile`, `PreferredAuthentications gssapi-with-mic`, `IdentityFile /home/me/.ssh/id_sk`).
    */
   readonly opensshOnly: readonly string[];
-  /** What prep passes over, whoever speaks SSH. */
+  /** What ssh2 passes over though OpenSSH would not, and getting in does not depend on. */
   readonly unused: readonly string[];
 }
 
@@ -69,9 +69,9 @@ export interface Beyond {
 export function passedOver({ opensshOnly, unused }: Beyond): readonly string[] {
   const names = [...opensshOnly, ...unused];
   if (names.length === 0) return [];
-  return [
-    `ssh_config's ${names.map(printable).join(', ')} ${names.length === 1 ? 'is' : 'are'} not used by prep`,
-  ];
+  const [are, them] = names.length === 1 ? ['is', 'it'] : ['are', 'them'];
+  const list = names.map(printable).join(', ');
+  return [`ssh_config's ${list} ${are} not used by ssh2 (--transport openssh uses ${them})`];
 }
 
 /** Looks for what the user set; what OpenSSH or the distribution sets by itself is never among it. */

@@ -430,7 +430,7 @@ describeSshd('what ssh_config asks for that only OpenSSH can do', () => {
     expect(run.stderr).toContain('logged in with publickey through OpenSSH');
     const forced = await visit.prep(['--transport', 'ssh2', ...args]);
     expect(forced.status, forced.stderr).toBe(0);
-    expect(forced.stderr).toMatch(/CertificateFile is not used by prep/);
+    expect(forced.stderr).toMatch(/CertificateFile is not used by ssh2/);
     expect(forced.stderr).not.toContain('through OpenSSH');
   });
 });

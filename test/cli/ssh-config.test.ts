@@ -281,7 +281,7 @@ describeSshd('what prep does not use', () => {
     expect(run.status, run.stderr).toBe(0);
     const notes = (run.stdout + run.stderr).match(/ssh_config's .*/g);
     expect(notes).toEqual([
-      "ssh_config's HostbasedAuthentication, CheckHostIP are not used by prep",
+      "ssh_config's HostbasedAuthentication, CheckHostIP are not used by ssh2 (--transport openssh uses them)",
     ]);
   });
 

@@ -144,7 +144,7 @@ describeSshd(`a key on a security key${why(noSecurityKey)}`, () => {
     const run = await visit.prep(args);
     expect(run.status).toBe(1);
     expect(run.stderr).toMatch(
-      /IdentityFile \S+id_ecdsa_sk, SecurityKeyProvider are not used by prep/,
+      /IdentityFile \S+id_ecdsa_sk, SecurityKeyProvider are not used by ssh2/,
     );
   });
 });
