@@ -13,7 +13,7 @@ import { optionalSteps, steps as contractSteps } from '../steps/index.ts';
 export { promptAt } from './at-terminal.ts';
 
 /** Commands that have nothing to do with any account of the user's. */
-const UNCONFIGURED = ['demo', 'init', 'mastering', 'open', 'run', 'completion'];
+const UNCONFIGURED = ['demo', 'init', 'mastering', 'open', 'run', 'completion', 'help'];
 
 /** Runs one command line other than `--help` and `--version`, says what is in the way, and gives its exit status. */
 export function runProgram(argv: readonly string[]): Promise<number> {

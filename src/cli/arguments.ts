@@ -7,6 +7,7 @@ import {
   sortTokens,
   tokenize,
   usage,
+  wordsOf,
   type Options,
   type Words,
 } from './options.ts';
@@ -48,20 +49,34 @@ export const COMMANDS = [
   'completion',
   'export',
   'init',
+  'help',
 ] as const;
 
 type Command = (typeof COMMANDS)[number];
 
+/** The subcommands that no host follows. */
+export const WITHOUT_HOSTS: readonly Command[] = [
+  'mastering',
+  'steps',
+  'demo',
+  'init',
+  'completion',
+  'help',
+];
+
 /**
- * What `-h` or `-V` wish for, wherever they stand before `--`: they win over everything else. It is asked
- * first, so that neither needs the steps to be loaded.
+ * What `-h` or `-V` wish for, wherever they stand before `--`: they win over everything else; or `prep help`, alone
+ * or with a command. It is asked first, so that neither needs the steps to be loaded.
  */
 export function helpOrVersion(argv: readonly string[]): 'help' | 'version' | undefined {
-  for (const token of tokenize(argv)) {
+  const tokens = tokenize(argv);
+  for (const token of tokens) {
     if (token.kind !== 'option') continue;
     if (token.name === 'help' || token.name === 'version') return token.name;
   }
-  return undefined;
+  const [first, topic = 'help', ...others] = wordsOf(tokens);
+  const known = COMMANDS.some((name) => name === topic) && others.length === 0;
+  return first === 'help' && known ? 'help' : undefined;
 }
 
 /**
@@ -175,10 +190,10 @@ function refuseExtra(command: Command, { before, after = [] }: Words, wanted: nu
 function refuseTypo(words: readonly string[]): void {
   const [first = ''] = words;
   if (!/^[a-z]+$/.test(first)) return;
-  const alone: readonly Command[] = ['mastering', 'steps', 'demo', 'completion', 'init'];
-  const meant = (words.length > 1 ? COMMANDS : alone).find(
-    (name) => name[0] === first[0] && distance(name, first) <= (name.length > 6 ? 2 : 1),
-  );
+  const meant = (words.length > 1 ? COMMANDS : WITHOUT_HOSTS)
+    // Hosts are called helm and heap.
+    .filter((name) => name !== 'help')
+    .find((name) => name[0] === first[0] && distance(name, first) <= (name.length > 6 ? 2 : 1));
   if (meant === undefined) return;
   throw usage(
     `"${first}" is not a command, did you mean ${meant} (a host of that name: ssh://${first})`,

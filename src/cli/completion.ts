@@ -1,4 +1,4 @@
-import { COMMANDS, type CompletionShell } from './arguments.ts';
+import { COMMANDS, WITHOUT_HOSTS, type CompletionShell } from './arguments.ts';
 import { COMPLETION_SHELLS, EXPORT_FORMATS, FLAGS, type Flag } from './help.ts';
 import { HOSTS_COMMAND } from './host-completion.ts';
 
@@ -13,10 +13,8 @@ const ABOUT: Readonly<Record<(typeof COMMANDS)[number], string>> = {
   completion: 'print a shell completion script',
   export: 'write the same down for Ansible or cloud-init',
   init: 'write a configuration file to begin with',
+  help: 'the same as --help',
 };
-
-/** The subcommands that no host follows. */
-const WITHOUT_HOSTS = ['mastering', 'steps', 'demo', 'init', 'completion'];
 
 /** What the word after a subcommand must be one of. */
 const CHOICES = Object.entries({ completion: COMPLETION_SHELLS, export: EXPORT_FORMATS });

@@ -153,6 +153,7 @@ export const USAGES: readonly (readonly [synopsis: string, about: string])[] = [
   ['prep export ansible|cloud-init [<dest>...]', 'the same, for other tools'],
   ['prep init [--config FILE]', 'write a configuration file'],
   ['prep completion bash|zsh|fish', 'print a shell completion script'],
+  ['prep help', 'the same as --help'],
 ];
 
 /** What a destination is. */

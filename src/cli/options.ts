@@ -70,6 +70,13 @@ type Token =
   | { kind: 'positional'; index: number; value: string }
   | { kind: 'option-terminator'; index: number };
 
+/** The words before `--` that are neither a flag nor a flag's value. */
+export function wordsOf(tokens: readonly Token[]): string[] {
+  const end = tokens.findIndex(({ kind }) => kind === 'option-terminator');
+  const before = end < 0 ? tokens : tokens.slice(0, end);
+  return before.flatMap((token) => (token.kind === 'positional' ? [token.value] : []));
+}
+
 /**
  * Sorts the tokens into flags and words.
  * @throws PrepError `usage` for a flag that is not there, or has or lacks a value

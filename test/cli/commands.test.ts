@@ -34,51 +34,54 @@ describe('prep', () => {
     expect(run.stdout).toMatch(/^prep \d+\.\d+\.\d+\n$/);
   });
 
-  test.each([['-h'], ['--help']])('%s names every command and every flag', async (flag) => {
-    const run = await runPrep([flag], { laptop });
-    expect(run).toMatchObject({ status: 0, stderr: '' });
-    for (const word of [
-      'undo',
-      'open',
-      'run',
-      'mastering',
-      'steps',
-      'demo',
-      'completion',
-      '-p, --port',
-      '-i, --identity',
-      '-n, --dry-run',
-      '-y, --yes',
-      '--only',
-      '--skip',
-      '--dotfiles',
-      '--shell',
-      '--password-file',
-      '--host-key',
-      '--known-hosts',
-      '-F, --ssh-config',
-      '-J, --jump',
-      '-S, --control-path',
-      '--hosts',
-      '--concurrency',
-      '--same-password',
-      '--no-verify',
-      '--new-password-file',
-      '--transport',
-      '--shell-fallback',
-      '--save-as',
-      '--retry',
-      '--config',
-      '--json',
-      '-v, --verbose',
-      '-q, --quiet',
-      '-V, --version',
-      '-h, --help',
-      'PREP_PASSWORD',
-    ]) {
-      expect(run.stdout).toContain(word);
-    }
-  });
+  test.each([['-h'], ['--help'], ['help']])(
+    '%s names every command and every flag',
+    async (flag) => {
+      const run = await runPrep([flag], { laptop });
+      expect(run).toMatchObject({ status: 0, stderr: '' });
+      for (const word of [
+        'undo',
+        'open',
+        'run',
+        'mastering',
+        'steps',
+        'demo',
+        'completion',
+        '-p, --port',
+        '-i, --identity',
+        '-n, --dry-run',
+        '-y, --yes',
+        '--only',
+        '--skip',
+        '--dotfiles',
+        '--shell',
+        '--password-file',
+        '--host-key',
+        '--known-hosts',
+        '-F, --ssh-config',
+        '-J, --jump',
+        '-S, --control-path',
+        '--hosts',
+        '--concurrency',
+        '--same-password',
+        '--no-verify',
+        '--new-password-file',
+        '--transport',
+        '--shell-fallback',
+        '--save-as',
+        '--retry',
+        '--config',
+        '--json',
+        '-v, --verbose',
+        '-q, --quiet',
+        '-V, --version',
+        '-h, --help',
+        'PREP_PASSWORD',
+      ]) {
+        expect(run.stdout).toContain(word);
+      }
+    },
+  );
 
   test.each(['bash', 'zsh', 'fish'])(
     'completion %s is a script that the shell takes',

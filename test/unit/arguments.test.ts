@@ -27,6 +27,10 @@ describe('commands', () => {
     [['-n', 'undo', 'web1'], { command: 'undo', destinations: [{ host: 'web1' }] }],
     [['--hosts', 'f'], { command: 'prepare', destinations: [] }],
     [['ssh://undo'], { command: 'prepare', destinations: [{ host: 'undo' }] }],
+    [['me@help'], { command: 'prepare', destinations: [{ user: 'me', host: 'help' }] }],
+    [['--', 'help'], { command: 'prepare', destinations: [{ host: 'help' }] }],
+    [['web1', 'help'], { command: 'prepare', destinations: [{ host: 'web1' }, { host: 'help' }] }],
+    [['helm', 'web1'], { command: 'prepare', destinations: [{ host: 'helm' }, { host: 'web1' }] }],
     [['me@undo'], { command: 'prepare', destinations: [{ user: 'me', host: 'undo' }] }],
     [['--', 'undo'], { command: 'prepare', destinations: [{ host: 'undo' }] }],
     [['open', 'web1'], { command: 'open', destination: { host: 'web1' }, remoteCommand: [] }],
@@ -62,6 +66,9 @@ describe('commands', () => {
     [['--nonsense', '-h']],
     [['-ynh']],
     [['--only', 'nonsense', 'x', '--help', '-V']],
+    [['help']],
+    [['-q', 'help', 'run']],
+    [['help', 'help']],
   ])('help wins: %j', (argv) => {
     expect(parse(...argv).command).toBe('help');
     expect(helpOrVersion(argv)).toBe('help');
@@ -152,6 +159,7 @@ describe('refusals', () => {
       '"ls" is one word too many: the command goes after --; see prep --help',
     ],
     [['steps', 'x'], 'prep steps takes no "x"; see prep --help'],
+    [['help', 'web1'], 'prep help takes no "web1"; see prep --help'],
     [
       ['completion', 'tcsh'],
       'prep completion takes bash, zsh or fish, not "tcsh"; see prep --help',
