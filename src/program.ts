@@ -1,10 +1,10 @@
 import { homedir } from 'node:os';
-import { parseArguments } from './cli/arguments.ts';
+import { parseArguments, wantsEvents, type Invocation } from './cli/arguments.ts';
 import { completionScript } from './cli/completion.ts';
 import { HOSTS_COMMAND, hostPrefix, sshConfigIn } from './cli/host-completion.ts';
 import { configNamed } from './cli/options.ts';
-import { complain } from './complain.ts';
-import type { Configuration } from './core/configuration.ts';
+import { complain, inTheWay } from './complain.ts';
+import type { Setup } from './configured.ts';
 import type { Step } from './core/plan.ts';
 import { keepOutOfCoreDumps } from './local/core-dumps.ts';
 import { takePassword } from './local/password.ts';
@@ -25,17 +25,38 @@ async function run(argv: readonly string[]): Promise<number> {
   keepOutOfCoreDumps();
   takePassword();
   if (argv[0] === HOSTS_COMMAND) return offerHosts(argv.slice(1));
-  const { steps, configuration } = await stepsAndConfiguration(argv);
-  const names = steps.map(({ name }) => name);
-  const invocation = parseArguments(argv, names);
+  const understood = await understand(argv).catch((error: unknown) => {
+    if (wantsEvents(argv)) return notUnderstood(error);
+    throw error;
+  });
+  if (typeof understood === 'number') return understood;
+  const { invocation, ...setup } = understood;
   switch (invocation.command) {
     case 'steps':
-      return print(steps.map(({ name, title }) => `${name.padEnd(16)}${title}\n`).join(''));
+      return print(setup.steps.map(({ name, title }) => `${name.padEnd(16)}${title}\n`).join(''));
     case 'completion':
-      return print(completionScript(invocation.shell, names));
+      return print(completionScript(invocation.shell, namesOf(setup.steps)));
     default:
-      return (await import('./wiring.ts')).run(invocation, { steps, configuration });
+      return (await import('./wiring.ts')).run(invocation, setup);
   }
+}
+
+/** What is wanted, by the command line and the configuration file. */
+async function understand(argv: readonly string[]): Promise<Setup & { invocation: Invocation }> {
+  const setup = await stepsAndConfiguration(argv);
+  return { ...setup, invocation: parseArguments(argv, namesOf(setup.steps)) };
+}
+
+/** Says so in events, the last of which is the summary; no account is known by then. */
+async function notUnderstood(error: unknown): Promise<number> {
+  const { ndjsonView } = await import('./terminal/ndjson.ts');
+  const streams = { out: process.stdout, err: process.stderr };
+  const { observe } = ndjsonView(streams, { verbosity: 'normal' });
+  return inTheWay(observe, error, () => ({ type: 'summary', reports: [] }));
+}
+
+function namesOf(steps: readonly Step[]): string[] {
+  return steps.map(({ name }) => name);
 }
 
 /** For the completion scripts: the hosts that may stand where the last of these words does, one a line. */
@@ -47,9 +68,7 @@ async function offerHosts(words: readonly string[]): Promise<number> {
 }
 
 /** Every step that may run. Without a configuration this costs the look whether there is one. */
-async function stepsAndConfiguration(
-  argv: readonly string[],
-): Promise<{ steps: readonly Step[]; configuration: Configuration | undefined }> {
+async function stepsAndConfiguration(argv: readonly string[]): Promise<Setup> {
   const steps = contractSteps;
   const [first = ''] = argv.filter((word) => !word.startsWith('-'));
   if (UNCONFIGURED.includes(first)) return { steps, configuration: undefined };

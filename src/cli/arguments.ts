@@ -79,6 +79,17 @@ export function helpOrVersion(argv: readonly string[]): 'help' | 'version' | und
   return first === 'help' && known ? 'help' : undefined;
 }
 
+/** The subcommands whose standard output is not for events: it is their result, or another program's. */
+const WITHOUT_EVENTS: readonly Command[] = ['open', 'run', 'steps', 'completion', 'export', 'init'];
+
+/** Whether events are wanted on standard output, also of a command line that makes no sense otherwise. */
+export function wantsEvents(argv: readonly string[]): boolean {
+  const tokens = tokenize(argv);
+  const [first] = wordsOf(tokens);
+  const json = tokens.some((token) => token.kind === 'option' && token.name === 'json');
+  return json && !WITHOUT_EVENTS.some((name) => name === first);
+}
+
 /**
  * Reads the command line. Options may stand anywhere before `--`.
  * @throws PrepError `usage`, `bad-destination`, `bad-port`

@@ -53,6 +53,40 @@ describe('a mistake on the command line', () => {
     expect(oneSentence(run)).toMatch(words);
     expect(laptop.read('X')).toBeUndefined();
   });
+
+  test.each<[string, string[]]>([
+    ['an unknown flag', ['--nonsense', 'web1', '--json']],
+    ['no destination to undo', ['undo', '--json']],
+    ['an unknown step', ['--json', '--only', 'nonsense', 'web1']],
+  ])('%s: with --json the last line is the summary all the same', async (_what, args) => {
+    const run = await runPrep(args, { laptop });
+    expect(run.status).toBe(2);
+    expect(run.events).toMatchObject([
+      { type: 'problem', code: 'usage', exit: 2 },
+      { type: 'summary', accounts: [] },
+    ]);
+    expect(run.stderr).toBe(`prep: ${String(run.events[0]!['text'])}\n`);
+  });
+
+  test('a broken configuration file: with --json the last line is the summary all the same', async () => {
+    laptop.write('broken.json', '{ "shel": "zsh" }');
+    const run = await runPrep(['--json', '--config', laptop.path('broken.json'), 'web1'], {
+      laptop,
+    });
+    expect(run.status).toBe(2);
+    expect(run.events).toMatchObject([
+      { type: 'problem', code: 'bad-config' },
+      { type: 'summary', accounts: [] },
+    ]);
+  });
+
+  test.each([['steps'], ['run']])(
+    'of prep %s: what goes to standard output is no events, even with --json',
+    async (command) => {
+      const run = await runPrep([command, '--json', '--nonsense'], { laptop });
+      expect(run).toMatchObject({ status: 2, stdout: '' });
+    },
+  );
 });
 
 describe('a server that cannot be spoken to', () => {
