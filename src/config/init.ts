@@ -2,7 +2,8 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PrepError } from '../core/problem.ts';
 import type { Choice, Prompter } from '../core/prompter.ts';
-import { expandTilde, hasCode, systemCause } from '../local/files.ts';
+import { cannotWrite, hasCode } from '../core/system-error.ts';
+import { expandTilde } from '../local/files.ts';
 import { candidateKeys } from '../local/keys.ts';
 import { configFolder, findConfig, type ConfigPlace } from './load.ts';
 import { starterConfig, type StarterAnswers, type StarterDotfiles } from './starter.ts';
@@ -42,8 +43,7 @@ async function writeNew(file: string, text: string): Promise<void> {
     await writeFile(file, text, { flag: 'wx' });
   } catch (error) {
     if (hasCode(error, 'EEXIST')) throw new PrepError({ code: 'config-exists', file }, error);
-    const cause = systemCause(error);
-    throw new PrepError({ code: 'cannot-write', file, what: 'configuration file', cause }, error);
+    throw cannotWrite(file, 'configuration file', error);
   }
 }
 

@@ -9,7 +9,8 @@ import type {
 } from '../core/configuration.ts';
 import type { PackageWish } from '../core/plan.ts';
 import { PrepError } from '../core/problem.ts';
-import { cannotRead, expandTilde, systemCause } from '../local/files.ts';
+import { cannotRead, systemCause } from '../core/system-error.ts';
+import { expandTilde } from '../local/files.ts';
 
 const WHAT = 'configuration file';
 

@@ -5,8 +5,8 @@ import type { DotfileSource } from '../core/configuration.ts';
 import type { LocalFile } from '../core/plan.ts';
 import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
 import { PrepError } from '../core/problem.ts';
+import { cannotRead } from '../core/system-error.ts';
 import { entryOf, readDotfiles, refuseManaged } from './dotfiles.ts';
-import { cannotRead } from './files.ts';
 import { rendered } from './template.ts';
 
 /** Where a command runs, and what templates may name. */

@@ -5,7 +5,8 @@ import { Cksum } from '../core/cksum.ts';
 import { INLINE_LIMIT, contentOf, type Content, type Entry } from '../core/facts.ts';
 import type { LocalFile } from '../core/plan.ts';
 import { joinPath, pathBytes, remotePath, type RemotePath } from '../core/remote-path.ts';
-import { cannotRead, expandTilde, hasCode } from './files.ts';
+import { cannotRead, hasCode } from '../core/system-error.ts';
+import { expandTilde } from './files.ts';
 
 /** Where the dotfiles come from. */
 export interface DotfilesSource {

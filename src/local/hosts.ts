@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { PrepError, problemOf, type Problem } from '../core/problem.ts';
-import { cannotRead } from './files.ts';
+import { cannotRead } from '../core/system-error.ts';
 import { linesOf, type Inventory } from './inventory.ts';
 import { readIni } from './inventory-ini.ts';
 import { splitWords } from './words.ts';

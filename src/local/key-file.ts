@@ -9,7 +9,8 @@ import {
   type AuthorizedKey,
 } from '../core/authorized-key.ts';
 import { PrepError, type Problem } from '../core/problem.ts';
-import { cannotRead, expandTilde, isFile } from './files.ts';
+import { cannotRead } from '../core/system-error.ts';
+import { expandTilde, isFile } from './files.ts';
 
 /** A public key of this machine's user. */
 export interface LocalKey {

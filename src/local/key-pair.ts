@@ -7,7 +7,7 @@ import {
 } from '../core/authorized-key.ts';
 import { PrepError } from '../core/problem.ts';
 import { Secret } from '../core/secret.ts';
-import { hasCode, systemCause } from './files.ts';
+import { cannotWrite, hasCode } from '../core/system-error.ts';
 
 /** A new ed25519 key pair that is nowhere on disk yet. */
 export interface KeyPair {
@@ -110,7 +110,6 @@ async function fill(handle: FileHandle, mode: number, bytes: Buffer): Promise<vo
 function notWritten(file: string): (error: unknown) => never {
   return (error) => {
     if (hasCode(error, 'EEXIST')) throw new PrepError({ code: 'key-exists', file }, error);
-    const cause = systemCause(error);
-    throw new PrepError({ code: 'cannot-write', file, what: 'key', cause }, error);
+    throw cannotWrite(file, 'key', error);
   };
 }

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { Secret } from '../core/secret.ts';
 import { PrepError } from '../core/problem.ts';
-import { cannotRead } from './files.ts';
+import { cannotRead } from '../core/system-error.ts';
 
 /** Longer than any password that PAM takes (PAM_MAX_RESP_SIZE is 512). */
 const LIMIT = 4096;

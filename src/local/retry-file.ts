@@ -2,7 +2,7 @@ import { constants, existsSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { PrepError } from '../core/problem.ts';
-import { systemCause } from './files.ts';
+import { cannotWrite } from '../core/system-error.ts';
 import { joinWords } from './words.ts';
 
 /** The first line of what prep writes: no other file is ever replaced or removed. */
@@ -45,7 +45,7 @@ export class RetryFile {
       renameSync(beside, this.name);
       return 'written';
     } catch (error) {
-      throw this.#failure(error);
+      throw cannotWrite(this.name, 'retry file', error);
     }
   }
 
@@ -53,15 +53,7 @@ export class RetryFile {
     try {
       return await work();
     } catch (error) {
-      throw this.#failure(error);
+      throw cannotWrite(this.name, 'retry file', error);
     }
-  }
-
-  #failure(error: unknown): PrepError {
-    const cause = systemCause(error);
-    return new PrepError(
-      { code: 'cannot-write', file: this.name, what: 'retry file', cause },
-      error,
-    );
   }
 }

@@ -16,7 +16,8 @@ import path from 'node:path';
 import { ABSENT, contentOf, type Entry } from '../core/facts.ts';
 import { PrepError } from '../core/problem.ts';
 import type { ConfigText } from '../core/ssh-config-text.ts';
-import { cannotRead, expandTilde, hasCode, systemCause } from './files.ts';
+import { cannotRead, cannotWrite, hasCode } from '../core/system-error.ts';
+import { expandTilde } from './files.ts';
 
 /** An ssh_config file of the user's own as it was read. */
 export interface ConfigFile {
@@ -107,11 +108,7 @@ export async function writeConfigFile(
     }
   } catch (error) {
     if (error instanceof PrepError) throw error;
-    const cause = systemCause(error);
-    throw new PrepError(
-      { code: 'cannot-write', file: file.name, what: 'ssh_config file', cause },
-      error,
-    );
+    throw cannotWrite(file.name, 'ssh_config file', error);
   }
 }
 

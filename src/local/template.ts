@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { contentOf, type Entry } from '../core/facts.ts';
 import { suggestion } from '../core/nearest.ts';
 import { PrepError } from '../core/problem.ts';
-import { cannotRead } from './files.ts';
+import { cannotRead } from '../core/system-error.ts';
 
 /** `{{name}}`, with or without blanks within. */
 const PLACE = /\{\{\s*([\w.-]+)\s*\}\}/g;

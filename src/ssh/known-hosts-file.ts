@@ -3,8 +3,7 @@ import { mkdir, open, readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { isIPv6, SocketAddress } from 'node:net';
 import { dirname } from 'node:path';
-import { getSystemErrorMap } from 'node:util';
-import { PrepError } from '../core/problem.ts';
+import { cannotRead, cannotWrite, hasCode } from '../core/system-error.ts';
 import { Kept } from './kept.ts';
 
 /** One line of a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
@@ -20,6 +19,8 @@ export interface KnownHostsLine {
   /** The raw key blob (RFC 4253 section 6.6), decoded from base64 when it is asked for. */
   readonly key: Buffer;
 }
+
+const WHAT = 'known_hosts file';
 
 const LINE =
   /^[ \t]*(?:@(revoked|cert-authority)[ \t]+)?([^\s@#][^ \t]*)[ \t]+([^ \t]+)[ \t]+([A-Za-z0-9+/]+={0,2})(?=[ \t\r]|$)/;
@@ -62,13 +63,13 @@ export async function rememberHostKey(
   const name = hostName(host, port);
   const hash = options.hash || /[\s\p{Cc}*?!,#|@]/u.test(name);
   const type = keyTypeOf(key);
-  if (!isWhole(key, type)) throw failure('cannot-write', file, new Error('not a host key'));
+  if (!isWhole(key, type)) throw cannotWrite(file, WHAT, 'not a host key');
   const line = `${hash ? hashedName(name, randomBytes(20)) : name} ${type} ${key.toString('base64')}\n`;
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     await append(file, line);
   } catch (error) {
-    throw failure('cannot-write', file, error);
+    throw cannotWrite(file, WHAT, error);
   }
 }
 
@@ -100,9 +101,9 @@ export function isWhole(key: Buffer, type: string): boolean {
 }
 
 async function readLines(file: string): Promise<KnownHostsLine[]> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return '';
-    throw failure('cannot-read', file, error);
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return '';
+    throw cannotRead(file, WHAT, error);
   });
   return text.split('\n').flatMap((line, index) => parseLine(line, file, index + 1) ?? []);
 }
@@ -142,10 +143,4 @@ async function lacksNewline(handle: FileHandle): Promise<boolean> {
   if (size === 0) return false;
   const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
   return buffer[0] !== 0x0a;
-}
-
-function failure(code: 'cannot-read' | 'cannot-write', file: string, error: unknown): PrepError {
-  const { errno, message } = error as NodeJS.ErrnoException;
-  const cause = getSystemErrorMap().get(errno ?? 0)?.[1] ?? message;
-  return new PrepError({ code, file, what: 'known_hosts file', cause }, error);
 }

@@ -2,7 +2,7 @@ import { lstatSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { PrepError } from '../core/problem.ts';
+import { cannotWrite } from '../core/system-error.ts';
 
 /** How long the path of a unix socket may be, in bytes: 104 on BSD and macOS with its NUL; and ssh binds to one that is 17 longer first (mux.c). */
 const LONGEST = 104 - 1 - 17;
@@ -69,7 +69,5 @@ function made(name: string): string {
       trouble = error;
     }
   }
-  const cause = trouble instanceof Error ? trouble.message : 'every path is too long';
-  const file = socketFolders()[0]!;
-  throw new PrepError({ code: 'cannot-write', file, what: 'folder', cause }, trouble);
+  throw cannotWrite(socketFolders()[0]!, 'folder', trouble ?? 'every path is too long');
 }

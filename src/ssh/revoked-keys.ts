@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { getSystemErrorMap } from 'node:util';
 import { parseAuthorizedKey } from '../core/authorized-key.ts';
-import { PrepError } from '../core/problem.ts';
+import { cannotRead } from '../core/system-error.ts';
 import type { KnownHostsLine } from './known-hosts-file.ts';
+
+const WHAT = 'list of revoked host keys (RevokedHostKeys)';
 
 /** How a key revocation list begins (PROTOCOL.krl). */
 const KRL = 'SSHKRL\n\0';
@@ -13,11 +14,15 @@ const KRL = 'SSHKRL\n\0';
  * @throws PrepError `cannot-read`
  */
 export async function readRevokedKeys(file: string): Promise<readonly KnownHostsLine[]> {
-  const text = await readFile(file, 'latin1').catch((error: NodeJS.ErrnoException) => {
-    throw cannotRead(file, getSystemErrorMap().get(error.errno ?? 0)?.[1] ?? error.message);
+  const text = await readFile(file, 'latin1').catch((error: unknown) => {
+    throw cannotRead(file, WHAT, error);
   });
   if (text.startsWith(KRL)) {
-    throw cannotRead(file, 'prep reads only lists of public keys, not those of ssh-keygen -k');
+    throw cannotRead(
+      file,
+      WHAT,
+      'prep reads only lists of public keys, not those of ssh-keygen -k',
+    );
   }
   return text.split('\n').flatMap((line, index) => {
     const key = parseAuthorizedKey(line);
@@ -25,14 +30,5 @@ export async function readRevokedKeys(file: string): Promise<readonly KnownHosts
     const { type: keyType, blob } = key;
     const place = { file, line: index + 1, marker: 'revoked', hostnames: '*' } as const;
     return [{ ...place, keyType, key: Buffer.from(blob, 'base64') }];
-  });
-}
-
-function cannotRead(file: string, cause: string): PrepError {
-  return new PrepError({
-    code: 'cannot-read',
-    file,
-    what: 'list of revoked host keys (RevokedHostKeys)',
-    cause,
   });
 }

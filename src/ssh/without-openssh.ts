@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
 import ConfigText, {
   LineType,
   type Directive,
@@ -10,6 +9,7 @@ import ConfigText, {
 } from 'ssh-config';
 import type { Destination } from '../core/destination.ts';
 import { PrepError } from '../core/problem.ts';
+import { cannotRead, hasCode } from '../core/system-error.ts';
 import { expandFile, expandTokens } from './tokens.ts';
 
 /** Keywords that mean the same without `ssh -G`; their values need no more than tokens to be replaced. */
@@ -47,10 +47,9 @@ export async function readWithoutOpenssh(
   destination: Destination,
   home: string,
 ): Promise<Understood> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (!required && error.code === 'ENOENT') return '';
-    const cause = getSystemErrorMap().get(error.errno ?? 0)?.[1] ?? error.message;
-    throw new PrepError({ code: 'cannot-read', file, what: 'ssh_config', cause }, error);
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    if (!required && hasCode(error, 'ENOENT')) return '';
+    throw cannotRead(file, 'ssh_config', error);
   });
   const ignored = new Set<string>();
   const config = understood(parsed(text, file), ignored);
