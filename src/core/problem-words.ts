@@ -1,6 +1,7 @@
 import { counted } from './count.ts';
 import { printable } from './printable.ts';
 import type { Problem } from './problem.ts';
+import { shellWord } from './shell-word.ts';
 
 /** Cause, next action (empty where there is none), and the exit status where it is not 1. */
 export type Words = readonly [cause: string, action: string, exit?: 1 | 2 | 130];
@@ -125,7 +126,7 @@ export function words(p: Problem): Words {
     case 'host-key-changed':
       return [
         `THE HOST KEY HAS CHANGED to ${p.keyType} ${p.fingerprint}, against ${printable(p.file)} line ${p.line}: someone may be listening in, or the host was reinstalled`,
-        `if you know that it was, clear the old key with: ssh-keygen -f ${shellWord(p.file)} -R ${shellWord(p.host)}`,
+        `if you know that it was, clear the old key with: ssh-keygen -f ${shellWord(printable(p.file))} -R ${shellWord(printable(p.host))}`,
       ];
     case 'host-key-revoked':
       return [
@@ -135,7 +136,7 @@ export function words(p: Problem): Words {
     case 'master-dead':
       return [
         `no control master answers at ${printable(p.socket)}${p.said === '' ? '' : ` (${printable(p.said)})`}`,
-        `start one with: ssh -M -S ${shellWord(p.socket)}, or leave -S away`,
+        `start one with: ssh -M -S ${shellWord(printable(p.socket))}, or leave -S away`,
       ];
     case 'nothing-open':
       return ['no connection is open for sharing', 'see prep open --list'];
@@ -327,8 +328,4 @@ function notOffered(p: Problem & { code: 'password-not-offered' }): Words {
     `the server takes no password (it offers ${offers})${p.keys.length > 0 ? ' and refused the key' : ''}`,
     'name a key that it knows with -i, or have password login allowed there',
   ];
-}
-
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${printable(text).replaceAll("'", `'\\''`)}'`;
 }

@@ -1,4 +1,5 @@
 import { PrepError } from '../core/problem.ts';
+import { inQuotes } from '../core/shell-word.ts';
 
 /** A word, quoted or not, behind blanks; or what begins a comment. */
 const PART = /[^\s'"\\]+|\\.|'[^']*'|"(?:[^"\\]|\\.)*"/y;
@@ -28,11 +29,7 @@ export function splitWords(line: string): string[] {
 /** A line that splits into these words again. */
 export function joinWords(words: readonly string[]): string {
   return words
-    .map((word) =>
-      /^[\w@%+=:,./[\]~-][\w@%+=:,./[\]~#-]*$/.test(word)
-        ? word
-        : `'${word.replaceAll("'", `'\\''`)}'`,
-    )
+    .map((word) => (/^[\w@%+=:,./[\]~-][\w@%+=:,./[\]~#-]*$/.test(word) ? word : inQuotes(word)))
     .join(' ');
 }
 

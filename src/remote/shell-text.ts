@@ -1,4 +1,5 @@
 import type { RemotePath } from '../core/remote-path.ts';
+import { inQuotes, shellWord } from '../core/shell-word.ts';
 
 /**
  * One word of POSIX shell that stands for these bytes (latin1 text), whatever they are.
@@ -6,7 +7,7 @@ import type { RemotePath } from '../core/remote-path.ts';
  */
 export function quote(text: string): string {
   if (text.includes('\0')) throw new RangeError('a shell word cannot hold a NUL byte');
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return shellWord(text);
 }
 
 /**
@@ -19,7 +20,7 @@ export function printfFormat(text: string): string {
     .replaceAll('%', '%%')
     // oxlint-disable-next-line no-control-regex -- NUL is what this is for
     .replace(/^-|\0[0-7]*/g, (run) => Array.from(run, octal).join(''));
-  return `'${format.replaceAll("'", `'\\''`)}'`;
+  return inQuotes(format);
 }
 
 function octal(character: string): string {

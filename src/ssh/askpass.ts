@@ -3,6 +3,7 @@ import { accessSync, constants, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { isSea } from 'node:sea';
 import type { Secret } from '../core/secret.ts';
+import { shellWord } from '../core/shell-word.ts';
 import type { PrivateFolder } from './private-folder.ts';
 
 /** What ssh wants to know. */
@@ -71,8 +72,8 @@ export class Askpass {
   #program(): string {
     const self = isSea() ? [process.execPath] : [process.execPath, process.argv[1]!];
     const file = this.#folder.file('askpass');
-    const words = self.map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
-    writeFileSync(file, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o700 });
+    const words = self.map(shellWord).join(' ');
+    writeFileSync(file, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o700 });
     try {
       accessSync(file, constants.X_OK);
       return file;

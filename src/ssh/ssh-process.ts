@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { shellWord } from '../core/shell-word.ts';
 import { overMaster } from './control-master.ts';
 import type { LoginKey } from './login-key.ts';
 import type { OpenSshMaster } from './openssh-master.ts';
@@ -155,8 +156,7 @@ function through(over: OpenSshMaster): string {
 
 /** A word of the ProxyCommand: for the shell, and with the tokens that are meant as such only. */
 function shellQuoted(word: string): string {
-  const text = word === '[%h]:%p' ? word : word.replaceAll('%', '%%');
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return shellWord(word === '[%h]:%p' ? word : word.replaceAll('%', '%%'));
 }
 
 /** A file name in a list of ssh_config(5). */
