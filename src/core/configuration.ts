@@ -1,4 +1,5 @@
 import { label, type Destination } from './destination.ts';
+import { matchesPatterns } from './patterns.ts';
 import type { PackageWish, Step } from './plan.ts';
 
 /** Where dotfiles come from: a directory, a file or a glob; a template; or a command that prints a tar archive. */
@@ -98,17 +99,6 @@ export function settingsFor(
  * blanks or commas, one after `!` excluding what it matches. The destination as typed (`alice@web1:2222`) counts, and its host.
  */
 export function matchesHost(patterns: string, destination: Destination): boolean {
-  const names = [label(destination), destination.host];
-  const words = patterns.split(/[\s,]+/).filter((word) => word !== '');
-  const matches = (pattern: string): boolean => names.some((name) => globOf(pattern).test(name));
-  if (words.some((word) => word.startsWith('!') && matches(word.slice(1)))) return false;
-  return words.some((word) => !word.startsWith('!') && matches(word));
-}
-
-function globOf(pattern: string): RegExp {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${source}$`, 'is');
+  const names = [label(destination), destination.host].map((name) => name.toLowerCase());
+  return matchesPatterns(patterns.toLowerCase().split(/[\s,]+/), names);
 }

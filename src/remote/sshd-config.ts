@@ -1,5 +1,7 @@
 import type { Reading } from '../core/facts.ts';
+import { matchesWildcards } from '../core/patterns.ts';
 import { parentOf, type RemotePath } from '../core/remote-path.ts';
+import { directives } from '../core/ssh-config-text.ts';
 
 /** Where OpenSSH looks for a user's keys if nobody says otherwise; of its two defaults, the first. */
 export const DEFAULT_KEYS_FILE = '.ssh/authorized_keys' as RemotePath;
@@ -41,12 +43,11 @@ function firstValue(
   name: string,
   depth: number,
 ): readonly string[] | undefined {
-  for (const line of (files.get(name) ?? '').split('\n')) {
-    const [keyword, ...words] = wordsOf(line);
+  for (const { keyword, values } of directives(files.get(name) ?? '')) {
     if (keyword === 'match') return undefined;
-    if (keyword === 'authorizedkeysfile' && words.length > 0) return words;
+    if (keyword === 'authorizedkeysfile' && values.length > 0) return values;
     if (keyword !== 'include' || depth === DEPTH) continue;
-    for (const included of words.flatMap((pattern) => matching(files, pattern))) {
+    for (const included of values.flatMap((pattern) => matching(files, pattern))) {
       const found = firstValue(files, included, depth + 1);
       if (found !== undefined) return found;
     }
@@ -54,25 +55,16 @@ function firstValue(
   return undefined;
 }
 
-/** `Keyword "a value" other` or `Keyword=value`: the keyword in lower case, then the values. */
-function wordsOf(line: string): readonly string[] {
-  const text = line.replace(/^(\s*\w+)\s*=/, '$1 ');
-  const words = [...text.matchAll(/"([^"]*)"|(#.*)|(\S+)/g)];
-  const end = words.findIndex(([, , comment]) => comment !== undefined);
-  const [keyword = '', ...values] = (end < 0 ? words : words.slice(0, end)).map(
-    ([, quoted, , plain]) => quoted ?? plain ?? '',
-  );
-  return [keyword.toLowerCase(), ...values];
-}
-
 function matching(files: ReadonlyMap<string, string>, pattern: string): readonly string[] {
-  const absolute = pattern.startsWith('/') ? pattern : `/etc/ssh/${pattern}`;
-  const source = absolute
-    .replace(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-    .replaceAll('*', '[^/]*')
-    .replaceAll('?', '[^/]');
-  const regExp = new RegExp(`^${source}$`);
-  return [...files.keys()].filter((name) => regExp.test(name)).sort();
+  const parts = (pattern.startsWith('/') ? pattern : `/etc/ssh/${pattern}`).split('/');
+  const matches = (name: string): boolean => {
+    const folders = name.split('/');
+    return (
+      folders.length === parts.length &&
+      parts.every((part, index) => matchesWildcards(part, folders[index]!))
+    );
+  };
+  return [...files.keys()].filter(matches).sort();
 }
 
 /** A path with %h, %u, %U and %% filled in, relative to the home directory where it is inside; undefined for other tokens. */

@@ -1,5 +1,6 @@
 import type { Algorithms } from 'ssh2';
 import { PrepError, type Problem } from '../core/problem.ts';
+import { HOST_KEY_ALGORITHMS } from './known-hosts.ts';
 import type { Offers } from './offers.ts';
 import type { SshConfig } from './ssh-config.ts';
 
@@ -80,15 +81,7 @@ const KINDS: Readonly<Record<keyof AlgorithmSettings, Kind>> = {
     keyword: 'HostKeyAlgorithms',
     key: 'serverHostKey',
     complaint: /host key/,
-    names: [
-      'ssh-ed25519',
-      'ecdsa-sha2-nistp256',
-      'ecdsa-sha2-nistp384',
-      'ecdsa-sha2-nistp521',
-      'rsa-sha2-512',
-      'rsa-sha2-256',
-      'ssh-rsa',
-    ],
+    names: HOST_KEY_ALGORITHMS,
   },
 };
 

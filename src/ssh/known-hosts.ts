@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { matchesPatterns } from '../core/patterns.ts';
 import { hashedName, hostName, isWhole, keyTypeOf, lowerCase } from './known-hosts-file.ts';
 import type { KnownHostsLine } from './known-hosts-file.ts';
 
@@ -44,14 +45,15 @@ export function knownKeyTypes(
   return [...new Set(plain.map((line) => line.keyType))];
 }
 
-/** What ssh2 can verify, best first; `ssh-rsa`, which signs with SHA-1, is left out. */
-const ALGORITHMS = [
+/** What ssh2 can verify, best first; `ssh-rsa` signs with SHA-1, and is offered only where that is allowed. */
+export const HOST_KEY_ALGORITHMS: readonly string[] = [
   'ssh-ed25519',
   'ecdsa-sha2-nistp256',
   'ecdsa-sha2-nistp384',
   'ecdsa-sha2-nistp521',
   'rsa-sha2-512',
   'rsa-sha2-256',
+  'ssh-rsa',
 ];
 
 /**
@@ -61,9 +63,9 @@ const ALGORITHMS = [
  */
 export function hostKeyAlgorithms(
   types: readonly string[],
-  allowed: readonly string[] = ALGORITHMS,
+  allowed: readonly string[] = HOST_KEY_ALGORITHMS.filter((name) => name !== 'ssh-rsa'),
 ): string[] {
-  const names = allowed.filter((name) => ALGORITHMS.includes(name) || name === 'ssh-rsa');
+  const names = allowed.filter((name) => HOST_KEY_ALGORITHMS.includes(name));
   const held = (name: string): boolean =>
     types.includes(name.startsWith('rsa-') ? 'ssh-rsa' : name);
   return [...names.filter(held), ...names.filter((name) => !held(name))];
@@ -112,39 +114,12 @@ function isAbout(line: KnownHostsLine, name: string): boolean {
 
 function matchesHost(hostnames: string, name: string): boolean {
   if (hostnames.startsWith('|')) return matchesHashed(hostnames, name);
-  let matched = false;
-  for (const field of lowerCase(hostnames).split(',')) {
-    const negated = field.startsWith('!');
-    if (!matchesPattern(negated ? field.slice(1) : field, name)) continue;
-    if (negated) return false;
-    matched = true;
-  }
-  return matched;
+  return matchesPatterns(lowerCase(hostnames).split(','), [name]);
 }
 
 function matchesHashed(hostnames: string, name: string): boolean {
   const salt = Buffer.from(hostnames.split('|')[2] ?? '', 'base64');
   return salt.length === 20 && hashedName(name, salt) === hostnames;
-}
-
-/** `*` and `?`, without the exponential backtracking of the recursive way. */
-function matchesPattern(pattern: string, name: string): boolean {
-  let at = 0;
-  let star = -1;
-  let resume = 0;
-  for (let i = 0; i < name.length;) {
-    if (pattern[at] === '*') {
-      star = at++;
-      resume = i;
-    } else if (pattern[at] === '?' || pattern[at] === name[i]) {
-      at++;
-      i++;
-    } else if (star >= 0) {
-      at = star + 1;
-      i = ++resume;
-    } else return false;
-  }
-  return /^\**$/.test(pattern.slice(at));
 }
 
 function judgement(verdict: HostKeyJudgement['verdict'], by: KnownHostsLine): HostKeyJudgement {
