@@ -1,8 +1,8 @@
 import { homedir } from 'node:os';
 import { parseArguments, wantsEvents, type Invocation } from './cli/arguments.ts';
 import { completionScript } from './cli/completion.ts';
-import { HOSTS_COMMAND, hostPrefix, sshConfigIn } from './cli/host-completion.ts';
-import { configNamed } from './cli/options.ts';
+import { HOSTS_COMMAND, hostPrefix } from './cli/host-completion.ts';
+import { lastValue } from './cli/options.ts';
 import { complain, inTheWay } from './complain.ts';
 import type { Setup } from './configured.ts';
 import type { Step } from './core/plan.ts';
@@ -61,9 +61,9 @@ function namesOf(steps: readonly Step[]): string[] {
 
 /** For the completion scripts: the hosts that may stand where the last of these words does, one a line. */
 async function offerHosts(words: readonly string[]): Promise<number> {
-  const { hostsToOffer } = await import('./local/ssh-hosts.ts');
+  const { hostsToOffer } = await import('./ssh/ssh-hosts.ts');
   const prefix = hostPrefix(words.at(-1) ?? '');
-  const hosts = await hostsToOffer(homedir(), sshConfigIn(words));
+  const hosts = await hostsToOffer(homedir(), lastValue(words, 'ssh-config'));
   return print(hosts.map((host) => `${prefix}${host}\n`).join(''));
 }
 
@@ -74,7 +74,7 @@ async function stepsAndConfiguration(argv: readonly string[]): Promise<Setup> {
   if (UNCONFIGURED.includes(first)) return { steps, configuration: undefined };
   const { findConfig, loadConfig } = await import('./config/load.ts');
   const home = homedir();
-  const file = await findConfig({ named: configNamed(argv), home, env: process.env });
+  const file = await findConfig({ named: lastValue(argv, 'config'), home, env: process.env });
   if (file === undefined) return { steps, configuration: undefined };
   const configuration = await loadConfig(file, home, () => import('./index.ts'));
   const { stepsOf } = await import('./configured.ts');

@@ -223,13 +223,11 @@ function last(given: Given, name: string): string | undefined {
   return given.get(name)?.at(-1);
 }
 
-/** The file that `--config` names, wherever it stands: a configuration may bring steps that the other flags name. */
-export function configNamed(argv: readonly string[]): string | undefined {
-  const named = tokenize(argv).filter(
-    (token) => token.kind === 'option' && token.name === 'config',
-  );
-  const token = named.at(-1);
-  return token?.kind === 'option' ? token.value : undefined;
+/** The value of a flag, wherever it stands, of a command line that is not understood as yet. */
+export function lastValue(argv: readonly string[], flag: string): string | undefined {
+  return tokenize(argv)
+    .flatMap((token) => (token.kind === 'option' && token.name === flag ? [token.value] : []))
+    .at(-1);
 }
 
 /** The one of the allowed words that was typed. @throws PrepError `usage` */

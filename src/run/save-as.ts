@@ -12,7 +12,7 @@ import {
   writeConfigFile,
   type ConfigFile,
 } from '../local/ssh-config-file.ts';
-import { namedHosts } from '../local/ssh-hosts.ts';
+import { namedHosts } from '../ssh/ssh-hosts.ts';
 import { effective, type Effective } from '../ssh/ssh-g.ts';
 import type { Settings } from '../ssh/settings.ts';
 import type { Preparation } from './gather.ts';

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Destination } from '../core/destination.ts';
-import { mentionedIn, type ConfigFiles, type Mentioned } from './config-files.ts';
+import { mentionedIn, type ConfigFiles, type Mentioned } from './mentioned.ts';
 import { askSsh, type Effective } from './ssh-g.ts';
 import { passwdEntry } from './tokens.ts';
 

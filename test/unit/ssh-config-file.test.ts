@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readConfigFile, writeConfigFile } from '../../src/local/ssh-config-file.ts';
-import { hostsToOffer, namedHosts } from '../../src/local/ssh-hosts.ts';
+import { hostsToOffer, namedHosts } from '../../src/ssh/ssh-hosts.ts';
 
 let home: string;
 beforeEach(() => {
