@@ -1,12 +1,13 @@
 import type { Change } from '../core/plan.ts';
 
-/** How many things are under way at once. */
+/** How many things are under way at once, where nobody says otherwise. */
 const AT_ONCE = 32;
 
-/** Works through `items`, some of them at once, and gives the results in order. */
+/** Works through `items` in order, so many of them at once, and gives the results in that order. */
 export async function pooled<T, R>(
   items: readonly T[],
   work: (item: T) => Promise<R>,
+  atOnce = AT_ONCE,
 ): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
@@ -15,7 +16,7 @@ export async function pooled<T, R>(
       results[mine] = await work(items[mine]!);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   return results;
 }
 

@@ -9,6 +9,7 @@ import type { RemotePath } from '../core/remote-path.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Conversation } from './conversation.ts';
 import { pathWord, printfFormat } from './shell-text.ts';
+import { pooled } from './side-by-side.ts';
 
 /** One content on its way to the server. */
 export interface Sending {
@@ -57,12 +58,7 @@ export async function sendFiles(
     }
   };
   try {
-    const lanes = sftp === undefined ? 1 : LANES;
-    const queue = files.values();
-    const lane = async (): Promise<void> => {
-      for (const file of queue) await send(file);
-    };
-    await Promise.all(Array.from({ length: lanes }, lane));
+    await pooled(files, send, sftp === undefined ? 1 : LANES);
     return unsent;
   } finally {
     // Over our own connection this closes the subsystem, not the session; nobody waits for its goodbye.

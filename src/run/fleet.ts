@@ -4,6 +4,7 @@ import type { Entry } from '../core/facts.ts';
 import type { Change } from '../core/plan.ts';
 import { problemOf, type Problem } from '../core/problem.ts';
 import type { Prompter } from '../core/prompter.ts';
+import { pooled } from '../remote/side-by-side.ts';
 import { AccountPrompter } from './account-prompter.ts';
 import { InOrder } from './in-order.ts';
 import { ended, type Begun } from './phases.ts';
@@ -56,23 +57,24 @@ export class Fleet {
     const { attended, concurrency, concurrentView, observe } = this.#options;
     const all = this.#members.map((_, index) => index);
     if (!attended) {
-      await each(all, concurrency, async (index) => this.#end(index, () => this.#begin(index)));
+      await pooled(all, (index) => this.#end(index, () => this.#begin(index)), concurrency);
       return this.soFar();
     }
     const ready: [index: number, begun: Begun][] = [];
-    await each(all, concurrency, async (index) => {
+    const begin = async (index: number): Promise<void> => {
       const begun = await this.#caught(index, () => this.#begin(index));
       if (typeof begun === 'function') ready.push([index, begun]);
       else this.#report(index, begun);
       this.#order?.done(index);
-    });
+    };
+    await pooled(all, begin, concurrency);
     ready.sort(([one], [other]) => one - other);
     this.#order = concurrentView ? undefined : new InOrder(observe);
     if (this.#order !== undefined)
       for (const index of this.#reports.keys()) this.#order.done(index);
-    await each(ready, concurrency, ([index, begun]) =>
-      this.#end(index, () => Promise.resolve(begun)),
-    );
+    const end = ([index, begun]: (typeof ready)[number]): Promise<void> =>
+      this.#end(index, () => Promise.resolve(begun));
+    await pooled(ready, end, concurrency);
     return this.soFar();
   }
 
@@ -153,19 +155,6 @@ export class Fleet {
       },
     });
   }
-}
-
-/** Does something with every item, for so many at the same time, in order. */
-async function each<T>(
-  items: readonly T[],
-  limit: number,
-  work: (item: T) => Promise<unknown>,
-): Promise<void> {
-  const left = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of left) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
 }
 
 /** The report of an account that was not worked on to the end. */
