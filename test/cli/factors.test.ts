@@ -13,6 +13,13 @@ function methods(visit: Visit): string[] {
   return visit.server.logins().map(({ method }) => method);
 }
 
+/** A person types a wrong password and then the right one. */
+async function isAskedAgain(visit: Visit): Promise<void> {
+  const run = await visit.typing(QUICK, visit.typesPassword('wrong'), visit.typesPassword());
+  expect(run.status, run.screen).toBe(0);
+  expect(run.typed).toHaveLength(2);
+}
+
 describeSshd('AuthenticationMethods', () => {
   describe('publickey,password', () => {
     const stage = useSshd({ config: ['AuthenticationMethods publickey,password'] });
@@ -49,9 +56,7 @@ describeSshd('AuthenticationMethods', () => {
     test('asks for the password again after a wrong one, with the key as it was', async () => {
       const visit = stage.visit();
       visit.authorize();
-      const run = await visit.typing(QUICK, visit.typesPassword('wrong'), visit.typesPassword());
-      expect(run.status, run.screen).toBe(0);
-      expect(run.typed).toHaveLength(2);
+      await isAskedAgain(visit);
     });
   });
 
@@ -63,9 +68,7 @@ describeSshd('AuthenticationMethods', () => {
     test('offers the accepted key again on the next connection', async () => {
       const visit = stage.visit();
       visit.authorize();
-      const run = await visit.typing(QUICK, visit.typesPassword('wrong'), visit.typesPassword());
-      expect(run.status, run.screen).toBe(0);
-      expect(run.typed).toHaveLength(2);
+      await isAskedAgain(visit);
     });
   });
 
@@ -156,10 +159,7 @@ describeSshd('AuthenticationMethods', () => {
     });
 
     test('a wrong one is asked for again', async () => {
-      const visit = stage.visit();
-      const run = await visit.typing(QUICK, visit.typesPassword('wrong'), visit.typesPassword());
-      expect(run.status, run.screen).toBe(0);
-      expect(run.typed).toHaveLength(2);
+      await isAskedAgain(stage.visit());
     });
   });
 });

@@ -1,35 +1,21 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
-import { startDriven, type DrivenServer, type Faults } from '../support/driven-server.ts';
-import { Laptop, runPrep, type PrepOptions, type PrepRun } from '../support/laptop.ts';
+import type { Faults } from '../support/driven-server.ts';
+import { useDriven, type DrivenVisit } from '../support/driven-visit.ts';
 
 const QUICK = ['--only', 'ssh-dir,authorized-keys', '--no-verify'];
 const SAYS = 'Expired.\r\nUse \u001b[1m12\u001b[0m.';
 
-interface Visit {
-  readonly server: DrivenServer;
+interface Visit extends DrivenVisit {
   readonly expired: NonNullable<Faults['passwordExpired']>;
-  readonly laptop: Laptop;
-  prep(args: readonly string[], options?: Partial<PrepOptions>): Promise<PrepRun>;
 }
 
-const leaving: (() => unknown)[] = [];
-afterEach(() => Promise.all(leaving.splice(0).map((leave) => leave())));
+const driven = useDriven();
 
 /** A server that answers the right password with a demand for a new one (RFC 4252 section 8). */
 async function demanding(): Promise<Visit> {
   const expired: Visit['expired'] = { says: SAYS, wantsLength: 12 };
-  const server = await startDriven({ passwordExpired: expired });
-  leaving.push(() => server.stop());
-  const laptop = new Laptop({ knownHosts: server.knownHosts });
-  leaving.push(() => laptop.remove());
-  const destination = `${server.sandbox.user}@${server.host}:${server.port}`;
-  return {
-    server,
-    expired,
-    laptop,
-    prep: (args, options = {}) => runPrep([...args, destination], { laptop, ...options }),
-  };
+  return { ...(await driven({ passwordExpired: expired })), expired };
 }
 
 function typesTwice(password: string): { prompt: RegExp; type: string }[] {

@@ -1,27 +1,19 @@
-import { afterEach, describe, expect, test } from 'vitest';
-import { startDriven, type DrivenServer, type Faults } from '../support/driven-server.ts';
-import { Laptop, runPrep, type Answer, type PrepRun } from '../support/laptop.ts';
+import { describe, expect, test } from 'vitest';
+import type { DrivenServer, Faults } from '../support/driven-server.ts';
+import { useDriven } from '../support/driven-visit.ts';
+import type { Answer, PrepRun } from '../support/laptop.ts';
 
 const QUICK = ['-v', '--only', 'ssh-dir,authorized-keys', '--no-verify'];
 
-const leaving: (() => unknown)[] = [];
-afterEach(() => Promise.all(leaving.splice(0).map((leave) => leave())));
+const driven = useDriven();
 
 /** A server that asks questions of its own (RFC 4256), and someone who answers at a terminal. */
 async function asking(faults: Faults): Promise<{
   readonly server: DrivenServer;
   prep(...answers: readonly Answer[]): Promise<PrepRun>;
 }> {
-  const server = await startDriven(faults);
-  leaving.push(() => server.stop());
-  const laptop = new Laptop({ knownHosts: server.knownHosts });
-  leaving.push(() => laptop.remove());
-  const destination = `${server.sandbox.user}@${server.host}:${server.port}`;
-  return {
-    server,
-    prep: (...answers) =>
-      runPrep([...QUICK, destination], { laptop, pty: true, answers, timeout: 25_000 }),
-  };
+  const { server, prep } = await driven(faults);
+  return { server, prep: (...answers) => prep(QUICK, { pty: true, answers, timeout: 25_000 }) };
 }
 
 describe('the questions of a server', () => {

@@ -51,6 +51,17 @@ describeSshd('an account whose start-up files talk', () => {
   });
 });
 
+/** Uploads a large file and a binary one, which arrive byte for byte. */
+async function receives(visit: Visit, large: Buffer, binary: Buffer): Promise<void> {
+  visit.laptop.write('set/large', large);
+  visit.laptop.write('set/binary', binary);
+  const flags = ['--dotfiles', visit.laptop.path('set'), '--only', 'dotfiles'];
+  const run = await visit.prep(flags, { password: true });
+  expect(run.status, run.stderr).toBe(0);
+  expect(visit.account.read('large')).toBe(large.toString('latin1'));
+  expect(visit.account.read('binary')).toBe(binary.toString('latin1'));
+}
+
 describeSshd('an account whose start-up files lead elsewhere', () => {
   const stage = useSshd();
   const without = useSshd({ sftp: 'none' });
@@ -64,14 +75,7 @@ describeSshd('an account whose start-up files lead elsewhere', () => {
   ] as const)('%s with %s receives large and binary files at home', async (shell, file, place) => {
     if (!existsSync(shell)) return;
     const visit = place().visit({ account: { shell, files: { [file]: 'cd /\n' } } });
-    const [large, binary] = [randomBytes(400_000), Buffer.from([0, 1, 2, 0])];
-    visit.laptop.write('set/large', large);
-    visit.laptop.write('set/binary', binary);
-    const flags = ['--dotfiles', visit.laptop.path('set'), '--only', 'dotfiles'];
-    const run = await visit.prep(flags, { password: true });
-    expect(run.status, run.stderr).toBe(0);
-    expect(visit.account.read('large')).toBe(large.toString('latin1'));
-    expect(visit.account.read('binary')).toBe(binary.toString('latin1'));
+    await receives(visit, randomBytes(400_000), Buffer.from([0, 1, 2, 0]));
   });
 });
 
@@ -140,15 +144,7 @@ describeSshd('a server with', () => {
     test('is prepared as any other', () => prepares(stage.visit()));
 
     test('receives large and binary files all the same', async () => {
-      const visit = stage.visit();
-      const [large, binary] = [randomBytes(3 << 20), Buffer.from([0, 1, 2, 0])];
-      visit.laptop.write('set/large', large);
-      visit.laptop.write('set/binary', binary);
-      const flags = ['--dotfiles', visit.laptop.path('set'), '--only', 'dotfiles'];
-      const run = await visit.prep(flags, { password: true });
-      expect(run.status, run.stderr).toBe(0);
-      expect(visit.account.read('large')).toBe(large.toString('latin1'));
-      expect(visit.account.read('binary')).toBe(binary.toString('latin1'));
+      await receives(stage.visit(), randomBytes(3 << 20), Buffer.from([0, 1, 2, 0]));
     });
   });
 

@@ -16,11 +16,12 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { PrepError, type Problem } from '../../src/core/problem.ts';
+import { PrepError } from '../../src/core/problem.ts';
 import type { Choice, Prompter } from '../../src/core/prompter.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { makeKeyPair, writeKeyPair } from '../../src/local/key-pair.ts';
 import { agentKeys, candidateKeys, chooseKeys, readPublicKey } from '../../src/local/keys.ts';
+import { problemIn } from '../support/problem-in.ts';
 
 const stock = mkdtempSync(path.join(tmpdir(), 'prep-stock-'));
 for (const type of ['ed25519', 'ecdsa', 'rsa'])
@@ -380,15 +381,6 @@ function silent(answers: Partial<Prompter> = {}): Prompter {
     choose: unexpected,
     ...answers,
   };
-}
-
-async function problemIn(promise: Promise<unknown>): Promise<Problem> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof PrepError) return error.problem;
-  throw new Error(`not a problem: ${String(error)}`, { cause: error });
 }
 
 /** Runs something while an agent holds keys of the stock. */

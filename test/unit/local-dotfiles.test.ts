@@ -18,8 +18,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { INLINE_LIMIT, contentOf } from '../../src/core/facts.ts';
 import type { LocalFile } from '../../src/core/plan.ts';
-import { PrepError, type Problem } from '../../src/core/problem.ts';
 import { MANAGED, managedBy, readDotfiles } from '../../src/local/dotfiles.ts';
+import { problemIn } from '../support/problem-in.ts';
 
 const PACKAGE = path.resolve(import.meta.dirname, '../../dotfiles');
 const shipped = (name: string): Promise<Uint8Array> => readFile(path.join(PACKAGE, name));
@@ -325,15 +325,6 @@ function summary({ path: name, entry }: LocalFile): string {
     default:
       return `${name} ${entry.kind}`;
   }
-}
-
-async function problemIn(promise: Promise<unknown>): Promise<Problem> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof PrepError) return error.problem;
-  throw new Error(`not a problem: ${String(error)}`, { cause: error });
 }
 
 /** Both streams of a zsh started in the home directory. */

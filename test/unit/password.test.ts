@@ -5,6 +5,7 @@ import type { Prompter } from '../../src/core/prompter.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { nobody } from '../../src/core/unattended.ts';
 import { Password } from '../../src/ssh/password.ts';
+import { problemIn } from '../support/problem-in.ts';
 
 const QUESTION = "alice@web1's password:";
 
@@ -23,11 +24,6 @@ function typing(...texts: readonly string[]): { prompter: Prompter; asked: strin
 
 async function textOf(password: Password): Promise<string> {
   return (await password.obtain()).reveal();
-}
-
-async function problemOf(promise: Promise<unknown>): Promise<unknown> {
-  const error = await promise.catch((error: unknown) => error);
-  return error instanceof PrepError ? error.problem : error;
 }
 
 describe('a password that is typed', () => {
@@ -57,7 +53,7 @@ describe('a password that is typed', () => {
       expect(await textOf(password)).toBe(text);
       password.refuse();
     }
-    expect(await problemOf(password.obtain())).toEqual({ code: 'wrong-password', tries: 3 });
+    expect(await problemIn(password.obtain())).toEqual({ code: 'wrong-password', tries: 3 });
     expect(asked).toHaveLength(3);
   });
 
@@ -85,7 +81,7 @@ describe('a password that is typed', () => {
           ? Promise.reject(new PrepError({ code: 'no-answer-given', question: QUESTION }))
           : Promise.resolve(new Secret('one')),
     });
-    expect(await problemOf(password.obtain())).toMatchObject({ code: 'no-answer-given' });
+    expect(await problemIn(password.obtain())).toMatchObject({ code: 'no-answer-given' });
     expect(await textOf(password)).toBe('one');
   });
 });
@@ -101,12 +97,12 @@ describe('a password that was given beforehand', () => {
     const password = new Password(QUESTION, nobody, new Secret('given'));
     await password.obtain();
     password.refuse();
-    expect(await problemOf(password.obtain())).toEqual({ code: 'wrong-password', tries: 1 });
+    expect(await problemIn(password.obtain())).toEqual({ code: 'wrong-password', tries: 1 });
   });
 });
 
 test('a password that nobody can give names the flag that gives it', async () => {
-  expect(await problemOf(new Password(QUESTION, nobody).obtain())).toEqual({
+  expect(await problemIn(new Password(QUESTION, nobody).obtain())).toEqual({
     code: 'needs-an-answer',
     question: "alice@web1's password",
     flag: 'give it with --password-file or PREP_PASSWORD',

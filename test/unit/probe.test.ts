@@ -2,11 +2,11 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { cksum } from '../../src/core/cksum.ts';
 import { contentOf, entryAt, type Entry, type Facts, type Reading } from '../../src/core/facts.ts';
-import { PrepError } from '../../src/core/problem.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
 import { Conversation, prepareOpening, type Opening } from '../../src/remote/conversation.ts';
 import { readFacts } from '../../src/remote/probe.ts';
 import type { Exit, Session } from '../../src/ssh/session.ts';
+import { problemIn } from '../support/problem-in.ts';
 
 /** What every account says of itself. */
 const ACCOUNT = [
@@ -67,11 +67,6 @@ async function facts(sayings: readonly string[], telling: Telling = {}): Promise
 
 async function entryOf(...sayings: readonly string[]): Promise<Entry> {
   return entryAt(await facts([...ACCOUNT, ...sayings]), FILE);
-}
-
-async function problemOf(promise: Promise<unknown>): Promise<unknown> {
-  const error = await promise.catch((error: unknown) => error);
-  return error instanceof PrepError ? error.problem : error;
 }
 
 describe('where keys are looked for (as ssh-copy-id knows the places)', () => {
@@ -165,7 +160,7 @@ describe('an answer', () => {
       { code: 'unexpected' },
     ],
   ])('is no answer where %s', async (_, sayings, problem) => {
-    expect(await problemOf(facts(sayings))).toMatchObject(problem);
+    expect(await problemIn(facts(sayings))).toMatchObject(problem);
   });
 });
 
@@ -250,7 +245,7 @@ describe('a file', () => {
 
   test('that changed while it was read is not believed', async () => {
     const sayings = [...ACCOUNT, STAT, `c ${sum} 4 ./f`, 'b ./f\nother'];
-    expect(await problemOf(facts(sayings))).toMatchObject({ code: 'stale' });
+    expect(await problemIn(facts(sayings))).toMatchObject({ code: 'stale' });
   });
 
   test('that was asked for and not spoken of is absent', async () => {
