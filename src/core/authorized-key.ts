@@ -1,4 +1,4 @@
-import { blobFingerprint, isBlobOf, isCertificateType, isKeyType } from './key-blob.ts';
+import { fingerprint, isBlobOf, isCertificateType, isKeyType } from './key-blob.ts';
 
 /**
  * One public key that may log in, as a line of authorized_keys says it (sshd(8), AUTHORIZED_KEYS FILE
@@ -70,7 +70,7 @@ export function optionNames(options: string): string[] {
 
 /** `SHA256:...`, as ssh-keygen -l prints it. */
 export function keyFingerprint(key: AuthorizedKey): string {
-  return blobFingerprint(key.blob);
+  return fingerprint(Buffer.from(key.blob, 'base64'));
 }
 
 /** Whether it is a certificate, which authorized_keys cannot hold. */

@@ -28,10 +28,20 @@ export function isCertificateType(type: string): boolean {
   return CERTIFICATE.test(type);
 }
 
-/** `SHA256:...`, as ssh-keygen -l prints it, of a key's base64 text. */
-export function blobFingerprint(blob: string): string {
-  const digest = createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64');
-  return `SHA256:${digest.replace('=', '')}`;
+/** The fingerprint of a key blob as `ssh-keygen -l` prints it: `SHA256:` and unpadded base64. */
+export function fingerprint(blob: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace('=', '')}`;
+}
+
+/** The type that a key blob begins with, such as `ssh-ed25519`; empty where it begins with none. */
+export function keyTypeOf(blob: Buffer): string {
+  const type = stringAt(blob, 0)?.toString('latin1') ?? '';
+  return /^[\w@.-]+$/.test(type) ? type : '';
+}
+
+/** Whether a key blob, of whatever type, begins with that type and consists of fields (a length and that many bytes each). */
+export function isWhole(blob: Buffer, type: string): boolean {
+  return type !== '' && keyTypeOf(blob) === type && (countStrings(blob) ?? 0) > 1;
 }
 
 /** Whether the base64 text is a whole key of that type: as strict as sshd about base64, its own type name, its length. */

@@ -1,7 +1,7 @@
+import { fingerprint } from '../core/key-blob.ts';
 import { PrepError } from '../core/problem.ts';
 import type { Prompter } from '../core/prompter.ts';
 import {
-  fingerprint,
   hostKeyAlgorithms,
   hostName,
   judgeHostKey,

@@ -3,6 +3,7 @@ import { mkdir, open, readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { isIPv6, SocketAddress } from 'node:net';
 import { dirname } from 'node:path';
+import { isWhole, keyTypeOf } from '../core/key-blob.ts';
 import { cannotRead, cannotWrite, hasCode } from '../core/system-error.ts';
 import { Kept } from './kept.ts';
 
@@ -82,22 +83,6 @@ export function hashedName(name: string, salt: Buffer): string {
 /** Lower case, ASCII only, as tolower(3) in the C locale: U+212A must not turn into a plain k. */
 export function lowerCase(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-}
-
-/** The type that a key blob begins with, such as `ssh-ed25519`; empty where it begins with none. */
-export function keyTypeOf(key: Buffer): string {
-  const end = key.length < 4 ? 0 : 4 + key.readUInt32BE(0);
-  const type = end <= key.length ? key.toString('latin1', 4, end) : '';
-  return /^[\w@.-]+$/.test(type) ? type : '';
-}
-
-/** Whether a key blob begins with its type and its fields (a length and that many bytes each) fill it exactly. */
-export function isWhole(key: Buffer, type: string): boolean {
-  let at = 0;
-  while (at + 4 <= key.length) at += 4 + key.readUInt32BE(at);
-  return (
-    at === key.length && type !== '' && keyTypeOf(key) === type && key.length > type.length + 4
-  );
 }
 
 async function readLines(file: string): Promise<KnownHostsLine[]> {

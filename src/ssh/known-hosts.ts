@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { isWhole, keyTypeOf } from '../core/key-blob.ts';
 import { matchesPatterns } from '../core/patterns.ts';
-import { hashedName, hostName, isWhole, keyTypeOf, lowerCase } from './known-hosts-file.ts';
+import { hashedName, hostName, lowerCase } from './known-hosts-file.ts';
 import type { KnownHostsLine } from './known-hosts-file.ts';
 
 export { hostName, readKnownHosts, rememberHostKey } from './known-hosts-file.ts';
@@ -69,11 +69,6 @@ export function hostKeyAlgorithms(
   const held = (name: string): boolean =>
     types.includes(name.startsWith('rsa-') ? 'ssh-rsa' : name);
   return [...names.filter(held), ...names.filter((name) => !held(name))];
-}
-
-/** The fingerprint of a key blob as `ssh-keygen -l` prints it: `SHA256:` and unpadded base64. */
-export function fingerprint(key: Buffer): string {
-  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 }
 
 const TYPE_NAMES: ReadonlyMap<string, string> = new Map([

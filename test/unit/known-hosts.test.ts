@@ -13,8 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { fingerprint } from '../../src/core/key-blob.ts';
 import {
-  fingerprint,
   hostKeyAlgorithms,
   hostName,
   judgeHostKey,
