@@ -39,6 +39,7 @@ export async function makeOverSftp(
   const laid = writes ? [beside] : [];
   if (writes && isLarge(after)) laid.push(sentTo(run.name, number, after.content));
   try {
+    if (sftp.followsLinks && isAboutLink(change)) throw new Error(FOLLOWS);
     if (after.kind === 'symlink') await sftp.symlink(after.target, beside);
     else if (writes) await lay(sftp, beside, after, making, run.name);
     if ((await compare(sftp, change)) === 'already') {
@@ -55,6 +56,14 @@ export async function makeOverSftp(
     for (const one of laid) await sftp.unlink(one).catch(() => undefined);
     throw reason;
   }
+}
+
+/** Why a link is not replaced, nor replaces anything: what it leads to would be, and be lost. */
+const FOLLOWS = 'its SFTP server follows links where it replaces files';
+
+function isAboutLink({ before, after }: EntryChange): boolean {
+  if (before.kind === 'absent' || after.kind === 'absent') return false;
+  return before.kind === 'symlink' || after.kind === 'symlink';
 }
 
 function sameBytes(before: Entry, after: File): boolean {

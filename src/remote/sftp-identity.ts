@@ -27,7 +27,8 @@ export async function ownIdentity(sftp: SftpRequests): Promise<Identity> {
   return {
     process: process ?? UNKNOWN,
     birth: birthIn(stat) ?? UNKNOWN,
-    namespace: namespace ?? UNKNOWN,
+    // ProFTPD has the link's folder before it.
+    namespace: namespace?.replace(/^.*\//, '') ?? UNKNOWN,
     boot: boot ?? UNKNOWN,
     machine: known ? `${host.replaceAll(' ', '')}/${machine ?? ''}` : UNKNOWN,
     time: attributes === undefined ? UNKNOWN : timeWord(attributes.mtime),

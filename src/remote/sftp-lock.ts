@@ -154,7 +154,10 @@ export class SftpLock {
   /** What a link says; undefined where there is none. */
   async read(link: RemotePath): Promise<string | undefined> {
     const target = await this.#sftp.readlink(link).catch(orNothing);
-    if (target !== undefined) return target;
+    // ProFTPD takes a target for a path, and has the link's folder before it.
+    const folder = link.slice(0, link.lastIndexOf('/') + 1);
+    if (target !== undefined)
+      return target.startsWith(folder) ? target.slice(folder.length) : target;
     const bytes = await this.#sftp.beginning(link, 4096).catch(orNothing);
     return bytes && Buffer.from(bytes).toString('latin1');
   }

@@ -1,6 +1,7 @@
 import { PrepError } from '../core/problem.ts';
-import { remotePath, type RemotePath } from '../core/remote-path.ts';
+import { joinPath, remotePath, type RemotePath } from '../core/remote-path.ts';
 import type { Sftp } from '../ssh/session.ts';
+import { TYPE } from './probe-entries.ts';
 import { isEnd, orAbsent, orNothing, wire } from './sftp-errors.ts';
 
 /** How long the server may be silent while something is asked of it, in milliseconds. */
@@ -39,15 +40,32 @@ export class SftpRequests {
   readonly #pending = new Set<() => void>();
   #lost = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Whether SYMLINK has its arguments the other way round than the library has them for a server of that name. */
+  #swapped = false;
+  #followsLinks = false;
+  #learnt: Promise<void> | undefined;
 
   constructor({ raw }: Pick<Sftp, 'raw'>) {
     this.#raw = raw;
     for (const event of ['close', 'end', 'error'] as const) raw.on(event, () => this.#end());
   }
 
-  /** What stands at a path, links not followed; undefined for nothing. */
-  lstat(path: RemotePath): Promise<Attributes | undefined> {
+  /** What stands at a path, links not followed; undefined for nothing. ProFTPD follows them even so: READLINK tells. */
+  async lstat(path: RemotePath): Promise<Attributes | undefined> {
+    if (this.#isOpenSsh) return this.#attributes(path);
+    const reading = this.readlink(path).catch(orNothing);
+    const [found, target] = await Promise.all([this.#attributes(path), reading]);
+    if (found === undefined || target === undefined) return found;
+    return { ...found, mode: TYPE.symlink | 0o777 };
+  }
+
+  #attributes(path: RemotePath): Promise<Attributes | undefined> {
     return this.#ask<Attributes>((done) => this.#raw.lstat(wire(path), done)).catch(orAbsent);
+  }
+
+  get #isOpenSsh(): boolean {
+    // oxlint-disable-next-line no-underscore-dangle -- what the library itself decides by
+    return (this.#raw as unknown as { readonly _isOpenSSH?: boolean })._isOpenSSH === true;
   }
 
   /** What a path leads to; undefined for nothing. */
@@ -138,7 +156,41 @@ export class SftpRequests {
   }
 
   symlink(target: RemotePath, path: RemotePath): Promise<void> {
-    return this.#ask((done) => this.#raw.symlink(wire(target), wire(path), done));
+    const [first, second] = this.#swapped ? [path, target] : [target, path];
+    return this.#ask((done) => this.#raw.symlink(wire(first), wire(second), done));
+  }
+
+  /**
+   * Finds out how the server has symbolic links, by one in `folder`: to be called before the first is made. The
+   * protocol has the link's path first in SYMLINK, OpenSSH its target, and so have others that do not call themselves
+   * that (ProFTPD, and OpenSSH's sftp-server behind dropbear). OpenSSH is not asked.
+   */
+  learnLinks(folder: RemotePath): Promise<void> {
+    return (this.#learnt ??= this.#isOpenSsh ? Promise.resolve() : this.#tryLink(folder));
+  }
+
+  /** A link to `.`: with the arguments the wrong way round none can be made. The last run may have left one. */
+  async #tryLink(folder: RemotePath): Promise<void> {
+    const link = joinPath(folder, 'link');
+    for (const swapped of [false, true, false, true]) {
+      this.#swapped = swapped;
+      const made = await this.symlink('.' as RemotePath, link).catch((error: unknown) => {
+        orNothing(error);
+        return false;
+      });
+      if (made !== false) {
+        const found = await this.#attributes(link);
+        this.#followsLinks = found === undefined || !isLink(found);
+      }
+      await this.unlink(link).catch(orNothing);
+      if (made !== false) return;
+    }
+    this.#swapped = false;
+  }
+
+  /** Whether a rename that replaces something takes what a link leads to for the link (ProFTPD); see `learnLinks`. */
+  get followsLinks(): boolean {
+    return this.#followsLinks;
   }
 
   /** A second name for a file. */
@@ -220,3 +272,7 @@ export class SftpRequests {
 
 /** How ssh2 says that nobody will answer any more. */
 const LOST = /No response from server/;
+
+function isLink({ mode }: Attributes): boolean {
+  return (mode & TYPE.mask) === TYPE.symlink;
+}

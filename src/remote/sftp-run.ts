@@ -47,7 +47,7 @@ export class SftpRun {
   ): Promise<SftpRun> {
     const run = new SftpRun(sftp, name, lock);
     await Promise.all([makeFolders(sftp, RUNS), lock.own()]);
-    await sftp.set(RUNS, PRIVATE);
+    await Promise.all([sftp.set(RUNS, PRIVATE), sftp.learnLinks(RUNS)]);
     await lock.hold(name);
     try {
       await run.#open(changes);

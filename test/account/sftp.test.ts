@@ -138,6 +138,21 @@ describe.skipIf(SFTP_SERVER === undefined)('over SFTP alone', () => {
     expect([statSync(kept).mode & 0o7777, statSync(kept).mtimeMs]).toEqual([0o640, 5000]);
   });
 
+  test('a link is the right way round where OpenSSH has another name, as behind dropbear', async () => {
+    const session = sftpSession({ home });
+    const sftp = (await session.sftp())!;
+    Object.assign(sftp.raw, { _isOpenSSH: false });
+    const { account } = await SftpAccount.open(session, sftp, { readings: [], loginShell: 'zsh' });
+    const { outcomes } = await account.apply(
+      [change('f', ABSENT, { kind: 'symlink', target: remotePath('there') })],
+      { run: '0001-test', readings: [], stepOf: () => 'test' },
+    );
+    account.close();
+    expect(outcomes[0]?.result).toBe('done');
+    expect(readlinkSync(at('f'))).toBe('there');
+    expect(readdirSync(at('.local/state/prep'))).toEqual(['0001-test']);
+  });
+
   test('the journal is what a shell would have written', async () => {
     writeFileSync(at('f'), 'old', { mode: 0o640 });
     await apply([change('f', file(0o640, 'old'), file(0o644, 'new'))]);
