@@ -60,7 +60,7 @@ watch() { ( s=; trap '[ -z "$s" ] || kill $s; exit' TERM; sleep "$1" & s=$!; wai
 calm() { kill $h; wait $h; } 2>/dev/null
 do_one() { said=$($1 2>&1); s=$?; say result "\${1#c}" $s; printf %s "$said"; }
 starts() { o=$R/start; true >"$o" || { why "$o"; return; }; l='timeout -s KILL 20'; $l true 2>/dev/null || l=
-( unset LC_ALL; TERM=\${TERM:-dumb}; export TERM; $l "$1" "$2" 'echo prep-it-starts' ) </dev/null >"$o" 2>&1; s=$?
+( trap - PIPE; umask "$PREP_UMASK"; unset LC_ALL; TERM=\${TERM:-dumb}; export TERM; $l "$1" "$2" 'echo prep-it-starts' ) </dev/null >"$o" 2>&1; s=$?
 case $(cat "$o") in *prep-it-starts*) rm -f "$o"; return 0;; esac
 [ -s "$o" ] && sed -n '$p' "$o" || echo "it ended with status $s before running a command"; rm -f "$o"; return ${NO_START}; }
 `;
@@ -192,7 +192,9 @@ function hasBytesOf({ content }: File, before: Entry): boolean {
 function bytesInto({ content }: File, beside: string, number: number, run: string): string {
   if (content.keptAt !== undefined) return `cp -p ${pathWord(content.keptAt)} ${beside}`;
   if (content.bytes === undefined || !inline(content.bytes)) {
-    return `mv -f ${pathWord(sentTo(run, number, content))} ${beside}`;
+    // The run's folder is closed to others, the one beside need not be.
+    const sent = pathWord(sentTo(run, number, content));
+    return `chmod 600 ${sent} && mv -f ${sent} ${beside}`;
   }
   const text = Buffer.from(content.bytes).toString('latin1');
   const words: string[] = [];
@@ -239,7 +241,7 @@ function commandCall({ argv, as }: CommandChange, number: number, line: string):
   return [
     `said=$({ note ${line} && { true >"$R/said" || why "$R/said"; }; } 2>&1); s=$?`,
     `if [ $s = 0 ]; then ( while sleep ${HEARTBEAT} >/dev/null 2>&1; do say alive; done ) & h=$!`,
-    `( umask "$PREP_UMASK"; [ -z "\${C-}" ] || ulimit -S -c "$C"; ${words} ) </dev/null >"$R/said" 2>&1; s=$?; { kill $h; wait $h; } 2>/dev/null`,
+    `( trap - PIPE; umask "$PREP_UMASK"; [ -z "\${C-}" ] || ulimit -S -c "$C"; ${words} ) </dev/null >"$R/said" 2>&1; s=$?; { kill $h; wait $h; } 2>/dev/null`,
     `said=$(tail -n 5 "$R/said"); rm -f "$R/said"; fi`,
     `say result ${number} $s; printf '%s\\n' "$said"`,
   ].join('\n');

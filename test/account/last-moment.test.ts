@@ -107,6 +107,18 @@ test('a file is not moved into a directory that was shown', async () => {
   expect(readdirSync(at('f'))).toEqual([]);
 });
 
+test('a private file that was sent ahead is at no moment readable to others', async () => {
+  const umask = process.umask(0o022);
+  program('cksum', 'for p in .prep-*; do [ ! -f "$p" ] || stat -c %a "$p" >>modes; done');
+  const { outcomes } = await apply({
+    ...replace,
+    before: ABSENT,
+    after: file(0o600, 'a secret\0'),
+  }).finally(() => process.umask(umask));
+  expect(outcomes).toMatchObject([{ result: 'done' }]);
+  expect(read('modes').split('\n').filter(Boolean)).toEqual(['600']);
+});
+
 describe('a program that a step runs', () => {
   test('is not waited for by what it leaves behind', async () => {
     const { outcomes } = await apply(run('sh', '-c', 'sleep 300 & echo $! >pid; echo started'));
@@ -149,6 +161,23 @@ describe('a shell that is to be proven', () => {
     ]);
     expect(isAtWork(read('pid').trim())).toBe(false);
     expect(existsSync(at('f'))).toBe(false);
+  });
+
+  test('may have a loop in a start-up file whose reader has read enough', async () => {
+    const shell = join(tools, 'loops');
+    const loop = 'while :; do echo word; done 2>/dev/null | head -n 1';
+    writeFileSync(shell, `#!/bin/sh\n${loop}\nexec sh -c "$2"\n`, { mode: 0o755 });
+    program('timeout', 'shift 3', 'exec /usr/bin/timeout -s KILL 2 "$@"');
+    const { outcomes } = await apply(starts(shell));
+    expect(outcomes).toMatchObject([{ result: 'done' }]);
+  });
+
+  test("has the account's own umask, for what its start-up files write", async () => {
+    const shell = join(tools, 'writes');
+    writeFileSync(shell, '#!/bin/sh\numask >umask\nexec sh -c "$2"\n', { mode: 0o755 });
+    const { outcomes } = await apply(starts(shell));
+    expect(outcomes).toMatchObject([{ result: 'done' }]);
+    expect(Number.parseInt(read('umask'), 8)).toBe(process.umask());
   });
 
   test('is not blamed where the proof itself cannot be written', async () => {
