@@ -24,6 +24,12 @@ const END = Buffer.from('end\n');
 /** How long the remote shell may be silent within one exchange, in milliseconds. */
 const PATIENCE = 60_000;
 
+/** In how many bytes at a time a script is handed over; each that goes out is a sign of life. */
+const PIECE = 64 * 1024;
+
+/** How many bytes may be on their way when all have gone out (OpenSSH's channel window), and what the slowest line does in a millisecond. */
+const [WINDOW, SLOWEST] = [2 * 1024 * 1024, 16];
+
 /** How long it may be silent before the opening is said once more, on standard input, in milliseconds. */
 const SILENCE = 3_000;
 
@@ -150,7 +156,11 @@ export class Conversation {
 
   #send(script: string): void {
     const text = `prep_said() {\n${preamble(this.#marker)}${script}\n}\nprep_said 3<&0 </dev/null; printf '\\n%s end\\n\\n' ${this.#marker}\n`;
-    this.#channel.stdin.write(Buffer.from(text, 'latin1'));
+    const bytes = Buffer.from(text, 'latin1');
+    this.#wait(Math.min(bytes.length, WINDOW) / SLOWEST);
+    for (let at = 0; at < bytes.length; at += PIECE) {
+      this.#channel.stdin.write(bytes.subarray(at, at + PIECE), () => this.#timer?.refresh());
+    }
   }
 
   #exchange(begin: () => void, listener?: Listener): Promise<Answer> {
@@ -179,14 +189,18 @@ export class Conversation {
     this.#listener = undefined;
   }
 
-  #wait(): void {
+  /** `underWay` is how long what is sent may take to get there, in milliseconds. */
+  #wait(underWay = 0): void {
     clearTimeout(this.#timer);
+    const patience = PATIENCE + underWay;
     this.#timer = setTimeout(() => {
       // What this script may still say must not be taken for the answer to another.
       this.#ended = true;
       this.#channel.close();
-      this.#settle?.fail(new PrepError({ code: 'no-answer-from-shell', seconds: PATIENCE / 1000 }));
-    }, PATIENCE);
+      this.#settle?.fail(
+        new PrepError({ code: 'no-answer-from-shell', seconds: Math.round(patience / 1000) }),
+      );
+    }, patience);
   }
 
   readonly #hear = (data: Buffer): void => {

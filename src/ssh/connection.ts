@@ -18,6 +18,7 @@ import {
 import type { Access } from './access.ts';
 import type { Login } from './authenticate.ts';
 import type { HostKeyJudge } from './host-key.ts';
+import { heedAnyWord } from './keep-alive.ts';
 import type { Route } from './route.ts';
 import type { Settings } from './settings.ts';
 import { changePassword, hearFailures } from './ssh2-login.ts';
@@ -190,6 +191,7 @@ export class Connection {
         this.#patience(0);
         ignoreFurtherHostKeys(this.#client);
         this.#wire.off('data', this.#heard);
+        heedAnyWord(this.#client, this.#wire);
         this.#access.note(this.#login.report(this.#left));
         resolve(this.#session());
       })

@@ -32,6 +32,8 @@ export interface LineOptions {
   /** Milliseconds from a word to its answer. */
   readonly rtt?: number;
   readonly cut?: Cut;
+  /** How many bytes go up in a second; default any number. */
+  readonly rate?: number;
 }
 
 /**
@@ -42,6 +44,7 @@ export class Proxy {
   /** May be changed while nothing is on the way. */
   rtt: number;
   cut: Cut | undefined;
+  readonly #rate: number;
   readonly #listener: Server;
   readonly #sockets = new Set<Socket>();
   #frozen = false;
@@ -50,9 +53,10 @@ export class Proxy {
   #lastDirection: Direction = 'down';
 
   /** Use `startProxy`. */
-  constructor(target: number, { rtt = 0, cut }: LineOptions) {
+  constructor(target: number, { rtt = 0, cut, rate = Infinity }: LineOptions) {
     this.rtt = rtt;
     this.cut = cut;
+    this.#rate = rate;
     this.#listener = createServer((client) => {
       this.#join(client, target);
     });
@@ -134,9 +138,11 @@ export class Proxy {
 
   #carry(direction: Direction, from: Socket, to: Socket, line: Line): void {
     let arrives = 0;
-    const later = (act: () => void): void => {
+    const rate = direction === 'up' ? this.#rate : Infinity;
+    const later = (act: () => void, bytes = 0): void => {
       arrives = Math.max(arrives, Math.max(performance.now(), line.stands) + this.rtt / 2);
-      if (this.rtt === 0) act();
+      arrives += (bytes / rate) * 1000;
+      if (this.rtt === 0 && rate === Infinity) act();
       else setTimeout(() => void line.dialled.then(act), arrives - performance.now());
     };
     from.on('data', (data) => {
@@ -145,7 +151,7 @@ export class Proxy {
       later(() => {
         if (direction === 'down') this.#count('down', data.length);
         this.#pass(direction, data, to);
-      });
+      }, data.length);
     });
     from.on('end', () => later(() => this.#frozen || to.end()));
     from.on('close', () => later(() => this.#frozen || to.destroy()));
