@@ -112,7 +112,7 @@ interface Wanted {
 
 /**
  * Makes a run's folder for what is sent ahead, and takes over what an interrupted run has sent already of the same
- * contents: `have NUMBER CHECKSUM SIZE`.
+ * contents: `have NUMBER CHECKSUM SIZE`. The folders of old runs are looked through once, not for each content.
  */
 export function sendingScript(run: string, wanted: readonly Wanted[]): string {
   const calls = wanted.map(
@@ -120,8 +120,11 @@ export function sendingScript(run: string, wanted: readonly Wanted[]): string {
   );
   return `R=${runFolder(run)}
 ${IDENTITY}${FOLDER} || return
-adopt() { for p in ${RUNS}/*/sent-*-"$2"; do o=\${p%/*}/owner; [ -f "$p" ] && [ -L "$o" ] && gone "$(target "$o")" "$o" || continue
-mv "$p" "$3" 2>/dev/null && { say have "$1" $(cksum <"$3"); return; }; done; }
+A=; d=; for p in ${RUNS}/*/sent-*; do [ -f "$p" ] || continue; k=\${p%/*}/owner
+[ "$k" = "$d" ] || { d=$k; g=; [ ! -L "$k" ] || ! gone "$(target "$k")" "$k" || g=1; }
+[ -z "$g" ] || A="$A$p "; done
+adopt() { case $A in *"-$2 "*) ;; *) return;; esac
+for p in $A; do case $p in *-"$2") mv "$p" "$3" 2>/dev/null && { say have "$1" $(cksum <"$3"); return; };; esac; done; }
 ${calls.join('\n')}`;
 }
 
