@@ -50,7 +50,7 @@ elif [ -e "$1" ]; then found=special; else found=absent; fi; }
 is() { look "$1"; [ "$found" != "$2" ] || return 0; [ "$found" != "$3" ] || return ${ALREADY}; printf %s "$found"; return ${STALE}; }
 why() { echo | cat >>"$1"; return 1; }
 note() { printf '\\n%s\\n' "$1" >>"$R/journal" || why "$R/journal"; }
-keep() { ln "$1" "$2" 2>/dev/null || cp -p "$1" "$2"; }
+keep() { ln "$1" "$2" 2>/dev/null || cp -p "$1" "$2" || { rm -f "$2"; return 1; }; }
 place() { mv -fT "$1" "$2" 2>/dev/null && return
 if [ -d "$2" ]; then [ -L "$2" ] || { echo "a directory stands there"; return 1; }; rm -f "$2"; fi; mv -f "$1" "$2"; }
 ready() { p=$1; m=$2; t=$3; c="$4 $5"; set -- $(cksum <"$p")

@@ -27,6 +27,12 @@ export function nextRun(
   return `${String(last + 1).padStart(4, '0')}-${time}-${chance}`;
 }
 
+/** By number; of two that began at once, by the clocks of their machines. */
+export function runsInOrder(runs: readonly string[]): readonly string[] {
+  const number = (run: string): number => Number.parseInt(run, 10);
+  return runs.toSorted((a, b) => number(a) - number(b) || (a < b ? -1 : 1));
+}
+
 /** A run's folder on the server. */
 export function runFolder(run: string): RemotePath {
   return joinPath(RUNS, run);

@@ -9,6 +9,7 @@ import {
 import { PrepError } from '../core/problem.ts';
 import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
 import type { Answer } from './answer.ts';
+import { runsInOrder } from './journal.ts';
 import { readEntries } from './probe-entries.ts';
 import { pathWord, quote, SUMS } from './shell-text.ts';
 import {
@@ -193,7 +194,7 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
     real: new Map(answer.all('r').map(({ name, rest }) => [relative(name), relative(rest)])),
     unwritable: new Set(answer.all('closed').map(({ name }) => relative(name))),
     privateKeys: answer.all('key').map(({ name }) => relative(name)),
-    runs: inOrder(answer.all('run').map(({ name }) => name)),
+    runs: runsInOrder(answer.all('run').map(({ name }) => name)),
     ...((answer.has('locked') || answer.has('owned')) && { brokenOff: true }),
   };
 }
@@ -207,12 +208,6 @@ function readKeysFile(answer: Answer, account: AccountFacts): RemotePath {
   }
   const configured = keysFileOf(files, account);
   return configured ?? (answer.word('os') === 'Haiku' ? HAIKU_KEYS_FILE : DEFAULT_KEYS_FILE);
-}
-
-/** By number; of two that began at once, by the clocks of their machines. */
-function inOrder(runs: readonly string[]): readonly string[] {
-  const number = (run: string): number => Number.parseInt(run, 10);
-  return runs.toSorted((a, b) => number(a) - number(b) || (a < b ? -1 : 1));
 }
 
 function readAccount(answer: Answer): AccountFacts {

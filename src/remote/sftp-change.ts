@@ -180,7 +180,12 @@ async function keep(
   } catch (error) {
     if (error instanceof PrepError) throw error;
     const pieces = piecesAt(sftp, path, file.content.size);
-    await create(sftp, kept, { pieces, setting: settingOf(file) });
+    await create(sftp, kept, { pieces, setting: settingOf(file) }).catch(
+      async (reason: unknown) => {
+        await sftp.unlink(kept).catch(() => undefined);
+        throw reason;
+      },
+    );
   }
 }
 

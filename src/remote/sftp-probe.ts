@@ -10,7 +10,7 @@ import {
 } from '../core/facts.ts';
 import { PrepError } from '../core/problem.ts';
 import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
-import { journalOf } from './journal.ts';
+import { journalOf, runsInOrder } from './journal.ts';
 import { TYPE } from './probe-entries.ts';
 import { RUNS } from './probe.ts';
 import { measure, readAll } from './sftp-contents.ts';
@@ -175,9 +175,7 @@ function checked<T extends Content>(content: T, path: RemotePath, size: number):
 async function readRuns(sftp: SftpRequests): Promise<readonly string[]> {
   const names = await sftp.list(RUNS);
   const journals = await pooled(names, (name) => sftp.lstat(journalOf(name)));
-  return names
-    .filter((_, index) => journals[index] !== undefined)
-    .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
+  return runsInOrder(names.filter((_, index) => journals[index] !== undefined));
 }
 
 /** Private keys in ~/.ssh, told by their first line; nothing else of them is read. */

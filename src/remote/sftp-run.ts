@@ -73,7 +73,7 @@ export class SftpRun {
     const { name } = this;
     const remove = (path: RemotePath): Promise<void> => this.#sftp.unlink(path).catch(orNothing);
     await Promise.all([
-      this.#journal && this.#sftp.close(this.#journal),
+      this.#journal && this.#sftp.close(this.#journal).catch(orNothing),
       remove(besideOf(name)),
       remove(ownerOf(name)),
     ]);

@@ -99,6 +99,22 @@ describe('an edit at the last moment', () => {
   });
 });
 
+test('half a copy of what would be replaced does not stay where it could not be kept', async () => {
+  writeFileSync(at('f'), 'old\n');
+  chmodSync(at('f'), 0o644);
+  const nothing = 'echo "ln: not here" >&2; exit 1';
+  program('ln', 'case $1 in -s) ;; *) ' + nothing + ';; esac');
+  program('cp', 'printf ol >"$3"; echo "cp: No space left on device" >&2; exit 1');
+  const made: Change = { ...replace, path: remotePath('g'), before: ABSENT };
+  const { outcomes } = await apply(replace, made);
+  expect(outcomes).toMatchObject([
+    { result: 'failed', problem: { code: 'disk-full' } },
+    { result: 'done' },
+  ]);
+  expect(read('f')).toBe('old\n');
+  expect(readdirSync(at(`.local/state/prep/${RUN}`))).toEqual(['journal']);
+});
+
 test('a file is not moved into a directory that was shown', async () => {
   mkdirSync(at('f'), 0o755);
   chmodSync(at('f'), 0o755);

@@ -153,6 +153,73 @@ describe.skipIf(SFTP_SERVER === undefined)('over SFTP alone', () => {
     expect(readdirSync(at('.local/state/prep'))).toEqual(['0001-test']);
   });
 
+  test.each([[['1', '2']], [['2', '1']]])(
+    'of two runs that began at once, the later is the last, in whatever order the server lists them (%j)',
+    async (days) => {
+      const names = days.map((day) => `0001-2026010${day}T000000Z-00000000`);
+      for (const name of names) {
+        mkdirSync(at(`.local/state/prep/${name}`), { recursive: true });
+        writeFileSync(at(`.local/state/prep/${name}/journal`), 'x\n');
+      }
+      const { account, facts } = await open();
+      account.close();
+      expect(facts.runs).toEqual(names.toSorted());
+    },
+  );
+
+  test('a run gives its lock back though the server cannot close its journal', async () => {
+    const session = sftpSession({ home });
+    const sftp = (await session.sftp())!;
+    const close = sftp.raw.close.bind(sftp.raw);
+    sftp.raw.close = (handle, done): void =>
+      close(handle, () =>
+        done?.(existsSync(at('d')) ? new Error('Disk quota exceeded') : undefined),
+      );
+    const { account } = await SftpAccount.open(session, sftp, { readings: [], loginShell: 'zsh' });
+    const folder: Entry = { kind: 'directory', mode: 0o700 };
+    const { outcomes } = await account.apply([change('d', ABSENT, folder)], {
+      run: '0001-test',
+      readings: [],
+      stepOf: () => 'test',
+    });
+    account.close();
+    expect(outcomes[0]?.result).toBe('done');
+    expect(readdirSync(at('.local/state/prep'))).toEqual(['0001-test']);
+  });
+
+  test('half a copy of what would be replaced does not stay where it could not be kept', async () => {
+    writeFileSync(at('f'), 'old', { mode: 0o644 });
+    writeFileSync(at('g'), 'new', { mode: 0o600 });
+    const session = sftpSession({ home, without: ['hardlink'] });
+    const sftp = (await session.sftp())!;
+    const { open: opens, write } = sftp.raw;
+    let kept: Buffer | undefined;
+    sftp.raw.open = function noting(this: typeof sftp.raw, path: string, ...words: unknown[]) {
+      const done = words.at(-1) as (error: Error | undefined, handle: Buffer) => void;
+      const noted = (error: Error | undefined, handle: Buffer): void => {
+        if (path.endsWith('/1')) kept = handle;
+        done(error, handle);
+      };
+      (opens as (...all: unknown[]) => void).call(this, path, ...words.slice(0, -1), noted);
+    } as typeof opens;
+    sftp.raw.write = function full(this: typeof sftp.raw, ...words: Parameters<typeof write>) {
+      if (kept?.equals(words[0]) === true) words[5]?.(new Error('No space left on device'));
+      else write.apply(this, words);
+    };
+    const { account } = await SftpAccount.open(session, sftp, { readings: [], loginShell: 'zsh' });
+    const { outcomes } = await account.apply(
+      [
+        change('f', file(0o644, 'old'), file(0o644, 'new')),
+        change('g', file(0o600, 'new'), file(0o640, 'new')),
+      ],
+      { run: '0001-test', readings: [], stepOf: () => 'test' },
+    );
+    account.close();
+    expect(outcomes.map(({ result }) => result)).toEqual(['failed', 'done']);
+    expect(readFileSync(at('f'), 'utf8')).toBe('old');
+    expect(readdirSync(at('.local/state/prep/0001-test'))).toEqual(['journal']);
+  });
+
   test('the journal is what a shell would have written', async () => {
     writeFileSync(at('f'), 'old', { mode: 0o640 });
     await apply([change('f', file(0o640, 'old'), file(0o644, 'new'))]);
