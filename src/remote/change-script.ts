@@ -234,14 +234,15 @@ function loginShellCall(change: LoginShellChange, number: number, line: string):
 /**
  * A program that may take minutes, and says nothing that anybody waits for: so that the silence is not taken for a
  * dead connection, a second process says from time to time that it is busy. Of what it says, the end counts; it says it
- * into a file, for it may leave behind processes that go on having its output open (a service that it started).
+ * into a file, for it may leave behind processes that go on having its output open (a service that it started). In mksh,
+ * whose sleep is its own, no other signal ends that process before the sleep is over.
  */
 function commandCall({ argv, as }: CommandChange, number: number, line: string): string {
   const words = [...(as === 'sudo' ? ['sudo', '-n'] : []), ...argv].map(quote).join(' ');
   return [
     `said=$({ note ${line} && { true >"$R/said" || why "$R/said"; }; } 2>&1); s=$?`,
     `if [ $s = 0 ]; then ( while sleep ${HEARTBEAT} >/dev/null 2>&1; do say alive; done ) & h=$!`,
-    `( trap - PIPE; umask "$PREP_UMASK"; [ -z "\${C-}" ] || ulimit -S -c "$C"; ${words} ) </dev/null >"$R/said" 2>&1; s=$?; { kill $h; wait $h; } 2>/dev/null`,
+    `( trap - PIPE; umask "$PREP_UMASK"; [ -z "\${C-}" ] || ulimit -S -c "$C"; ${words} ) </dev/null >"$R/said" 2>&1; s=$?; { kill -KILL $h; wait $h; } 2>/dev/null`,
     `said=$(tail -n 5 "$R/said"); rm -f "$R/said"; fi`,
     `say result ${number} $s; printf '%s\\n' "$said"`,
   ].join('\n');

@@ -60,22 +60,25 @@ export const COMMAND_LIMIT = 8000;
 
 /**
  * What every script begins with: a clean environment, and `say`, which frames each answer by the marker. A start-up
- * file may have exported functions, which bash takes over as sh too; and one that ends in `exec zsh` leaves a zsh.
+ * file may have exported functions and options (SHELLOPTS, BASHOPTS), which bash takes over as sh too; and one that ends
+ * in `exec zsh` leaves a zsh.
  * What prep makes is for the account alone; the account's own umask is kept in PREP_UMASK, for the programs it runs.
  */
 export function preamble(marker: string): string {
   return `case \${ZSH_VERSION-} in ?*) emulate sh;; esac
-case \${BASH_VERSION-} in ?*) unset -f $(declare -F);; esac
+case \${BASH_VERSION-} in ?*) unset -f $(declare -F); shopt -u failglob;; esac
 M=${marker}
 PATH=\${PATH:-/usr/bin:/bin}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 PREP_UMASK=\${PREP_UMASK-$(umask)}
 export PATH LC_ALL PREP_UMASK
-unset CDPATH ENV BASH_ENV POSIXLY_CORRECT
+unset CDPATH ENV BASH_ENV POSIXLY_CORRECT QUOTING_STYLE GREP_OPTIONS
 umask 077
 set +e
 set +u
 set +f
+set +C
+set +x
 say() { printf '\\n%s %s\\n' $M "$*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 `;
