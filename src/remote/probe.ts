@@ -46,7 +46,7 @@ const TOOLS =
 
 /**
  * stat(1) comes in two dialects (GNU and busybox, BSD), and not at all; each line is
- * `mode(hex or octal) mtime owner device:inode size name`.
+ * `mode(hex or octal) mtime owner device:inode size name`. Solaris' cksum has tabs between its words.
  */
 const FUNCTIONS = `
 if stat -c %f / >/dev/null 2>&1; then D=hex; meta() { stat -c "
@@ -59,14 +59,13 @@ fi
 NL='
 '
 known() { return 1; }
-sums() { cksum "$@" 2>/dev/null | while IFS= read -r l; do say c "$l"
+sums() { cksum "$@" 2>/dev/null | while IFS= read -r l; do p=\${l#*[ \t]}; p=\${p#*[ \t]}; set -f; set -- $l; set +f; s=$2; l="$1 $s $p"; say c "$l"
 known "$l" && continue
-set -f; set -- $l; set +f; s=$2; p=\${l#* * }
 case $W in *"|$p|"*) ;; *) case $S in *"|$p|"*) [ "$s" -le ${INLINE_LIMIT} ] || continue;; *) continue;; esac;; esac
 say b "$p"; cat "$p"; done; }
 read_all() { meta "$@"; n=$#; for p; do
 if [ -L "$p" ]; then say l "$p"; readlink "$p" 2>/dev/null || { l=$(ls -ld "$p"); printf '%s\\n' "\${l#* -> }"; }
-elif [ -f "$p" ] && [ -r "$p" ]; then case $p in *"$NL"*) say c "$(cksum <"$p") $p";; *) set -- "$@" "$p";; esac; fi; done
+elif [ -f "$p" ] && [ -r "$p" ]; then case $p in *"$NL"*) say c $(cksum <"$p") "$p";; *) set -- "$@" "$p";; esac; fi; done
 shift $n; [ $# = 0 ] || sums "$@"; }
 `;
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { entryAt } from '../../src/core/facts.ts';
 import type { Change } from '../../src/core/plan.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
@@ -31,38 +31,41 @@ const writes = (name: string): Change => ({
   reason: 'a test',
 });
 
-test.for([
+const CASES = [
   ['SHELLOPTS=noclobber:xtrace:nounset', '/bin/bash'],
   ['BASHOPTS=failglob', '/bin/bash'],
   ['QUOTING_STYLE=shell-always', '/bin/dash'],
   ['TMOUT=1', '/bin/mksh'],
-])(
-  'a start-up file that exports %s leads no script of %s astray, nor makes it wait',
-  async ([setting = '', program = ''], { skip }) => {
-    skip(!existsSync(program), `${program} is not installed`);
-    mkdirSync(join(home, 'd'));
-    writeFileSync(join(home, 'd/a b'), '');
-    writeFileSync(join(home, 'f'), 'old');
-    const [f, d] = [remotePath('f'), remotePath('d')];
-    const readings = [{ path: d, list: true } as const, { path: f, bytes: 'all' } as const];
-    const begun = performance.now();
-    const session = localSession({ home, shell: shell(setting, program) });
-    const { account, facts } = await ShellAccount.open(session, { readings, loginShell: 'zsh' });
-    const before = entryAt(facts, f);
-    const after = file(0o600, 'new');
-    const { outcomes } = await account.apply(
-      [
-        { what: 'entry', path: f, before, after, reason: 'a test', starts: '/bin/dash' },
-        writes('first'),
-        writes('second'),
-      ],
-      { run: '0001-test', readings, stepOf: () => 'test' },
-    );
-    account.close();
-    expect(outcomes.map(({ result }) => result)).toEqual(['done', 'done', 'done']);
-    expect(performance.now() - begun).toBeLessThan(10_000);
-    expect(readFileSync(join(home, 'f'), 'utf8')).toBe('new');
-    expect(entryAt(facts, d)).toMatchObject({ names: ['a b'] });
-  },
-  90_000,
-);
+] as const;
+
+describe.each(CASES)('a start-up file that exports %s', (setting, program) => {
+  test.skipIf(!existsSync(program))(
+    `leads no script of ${program} astray, nor makes it wait`,
+    async () => {
+      mkdirSync(join(home, 'd'));
+      writeFileSync(join(home, 'd/a b'), '');
+      writeFileSync(join(home, 'f'), 'old');
+      const [f, d] = [remotePath('f'), remotePath('d')];
+      const readings = [{ path: d, list: true } as const, { path: f, bytes: 'all' } as const];
+      const begun = performance.now();
+      const session = localSession({ home, shell: shell(setting, program) });
+      const { account, facts } = await ShellAccount.open(session, { readings, loginShell: 'zsh' });
+      const before = entryAt(facts, f);
+      const after = file(0o600, 'new');
+      const { outcomes } = await account.apply(
+        [
+          { what: 'entry', path: f, before, after, reason: 'a test', starts: '/bin/dash' },
+          writes('first'),
+          writes('second'),
+        ],
+        { run: '0001-test', readings, stepOf: () => 'test' },
+      );
+      account.close();
+      expect(outcomes.map(({ result }) => result)).toEqual(['done', 'done', 'done']);
+      expect(performance.now() - begun).toBeLessThan(10_000);
+      expect(readFileSync(join(home, 'f'), 'utf8')).toBe('new');
+      expect(entryAt(facts, d)).toMatchObject({ names: ['a b'] });
+    },
+    90_000,
+  );
+});

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SFTPWrapper } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ABSENT, contentOf, entryAt, type Entry, type Facts } from '../../src/core/facts.ts';
 import type { Desired } from '../../src/core/desired.ts';
@@ -77,6 +78,24 @@ async function countReads(session: Session): Promise<() => number> {
     });
   };
   return () => count;
+}
+
+/** Lets nothing be written into files whose path ends so: the disk is full. */
+function fullFor(raw: SFTPWrapper, end: string): void {
+  const { open: opens, write } = raw;
+  let full: Buffer | undefined;
+  raw.open = (path: string, ...words: unknown[]): void => {
+    const done = words.at(-1) as (error: Error | undefined, handle: Buffer) => void;
+    const noted = (error: Error | undefined, handle: Buffer): void => {
+      if (path.endsWith(end)) full = handle;
+      done(error, handle);
+    };
+    (opens as (...all: unknown[]) => void).call(raw, path, ...words.slice(0, -1), noted);
+  };
+  raw.write = (...words: Parameters<typeof write>): void => {
+    if (full?.equals(words[0]) === true) words[5]?.(new Error('No space left on device'));
+    else write.apply(raw, words);
+  };
 }
 
 const leftovers = (): string[] => readdirSync(home).filter((name) => name.startsWith('.prep-'));
@@ -192,20 +211,7 @@ describe.skipIf(SFTP_SERVER === undefined)('over SFTP alone', () => {
     writeFileSync(at('g'), 'new', { mode: 0o600 });
     const session = sftpSession({ home, without: ['hardlink'] });
     const sftp = (await session.sftp())!;
-    const { open: opens, write } = sftp.raw;
-    let kept: Buffer | undefined;
-    sftp.raw.open = function noting(this: typeof sftp.raw, path: string, ...words: unknown[]) {
-      const done = words.at(-1) as (error: Error | undefined, handle: Buffer) => void;
-      const noted = (error: Error | undefined, handle: Buffer): void => {
-        if (path.endsWith('/1')) kept = handle;
-        done(error, handle);
-      };
-      (opens as (...all: unknown[]) => void).call(this, path, ...words.slice(0, -1), noted);
-    } as typeof opens;
-    sftp.raw.write = function full(this: typeof sftp.raw, ...words: Parameters<typeof write>) {
-      if (kept?.equals(words[0]) === true) words[5]?.(new Error('No space left on device'));
-      else write.apply(this, words);
-    };
+    fullFor(sftp.raw, '/1');
     const { account } = await SftpAccount.open(session, sftp, { readings: [], loginShell: 'zsh' });
     const { outcomes } = await account.apply(
       [
