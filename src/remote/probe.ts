@@ -92,7 +92,7 @@ case \${m##*:} in ''|"$u") [ -n "$o" ] || [ "$(id -g)" != "$g" ] || say own-grou
 { [ ! -L ${LOCK} ] && [ ! -f ${LOCK} ]; } || say locked
 for p in ${RUNS}/*/owner; do [ ! -L "$p" ] || { say owned; break; }; done
 for p in ${RUNS}/*/journal; do [ -f "$p" ] && { p=\${p%/journal}; say run "\${p##*/}"; }; done
-set --; for p in .ssh/*; do [ -f "$p" ] && [ -r "$p" ] && [ ! -L "$p" ] && { IFS= read -r l; } <"$p" 2>/dev/null && case $l in *'PRIVATE KEY'*) say key "$p"; set -- "$@" "./$p";; esac; done
+set --; B="$NL$(find .ssh/* -prune -type f -size +256 2>/dev/null)$NL"; for p in .ssh/*; do case $B in *"$NL$p$NL"*) continue;; esac; [ -f "$p" ] && [ -r "$p" ] && [ ! -L "$p" ] && { IFS= read -r l; } <"$p" 2>/dev/null && case $l in *'PRIVATE KEY'*) say key "$p"; set -- "$@" "./$p";; esac; done
 [ $# = 0 ] || { W=; S=; read_all "$@"; }
 `;
 

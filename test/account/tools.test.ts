@@ -1,4 +1,12 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -47,3 +55,19 @@ test("a cksum that has tabs between its words, as Solaris', is understood", asyn
   expect(outcome?.result).toBe('done');
   expect(readFileSync(join(home, 'f'), 'utf8')).toBe('new');
 });
+
+test('a large file without lines in ~/.ssh is not read for the first of them', async () => {
+  mkdirSync(join(home, '.ssh'));
+  writeFileSync(join(home, '.ssh/blob'), '');
+  truncateSync(join(home, '.ssh/blob'), 50_000_000);
+  writeFileSync(join(home, '.ssh/id x'), '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+  const begun = performance.now();
+  const { account, facts } = await ShellAccount.open(localSession({ home }), {
+    readings: [],
+    loginShell: 'zsh',
+  });
+  account.close();
+  expect(facts.privateKeys).toEqual(['.ssh/id x']);
+  // A shell reads byte by byte: that takes half a minute.
+  expect(performance.now() - begun).toBeLessThan(5_000);
+}, 90_000);
