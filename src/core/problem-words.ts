@@ -220,7 +220,7 @@ export function words(p: Problem): Words {
     case 'no-answer-from-shell':
       return [
         `the remote shell did not answer within ${p.seconds} s`,
-        'look for a start-up file there that waits for something, then run prep again',
+        'look for a start-up file there that waits for something or prints without end, then run prep again',
       ];
     case 'connection-lost':
       return [

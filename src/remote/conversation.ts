@@ -21,7 +21,7 @@ export type Listener = (heard: Heard) => void;
 
 const END = Buffer.from('end\n');
 
-/** How long the remote shell may be silent within one exchange, in milliseconds. */
+/** How long the remote shell may go without a word of an answer within one exchange, in milliseconds. */
 const PATIENCE = 60_000;
 
 /** In how many bytes at a time a script is handed over; each that goes out is a sign of life. */
@@ -29,6 +29,9 @@ const PIECE = 64 * 1024;
 
 /** How many bytes may be on their way when all have gone out (OpenSSH's channel window), and what the slowest line does in a millisecond. */
 const [WINDOW, SLOWEST] = [2 * 1024 * 1024, 16];
+
+/** How much is kept of what it says that is no answer, in bytes. */
+const NOISE = 4096;
 
 /** How long it may be silent before the opening is said once more, on standard input, in milliseconds. */
 const SILENCE = 3_000;
@@ -205,11 +208,11 @@ export class Conversation {
 
   readonly #hear = (data: Buffer): void => {
     this.#heard = this.#heard.length === 0 ? data : Buffer.concat([this.#heard, data]);
-    this.#timer?.refresh();
     const mark = Buffer.from(`\n${this.#markerHeard()} `);
     for (;;) {
       const start = this.#heard.indexOf(mark);
-      if (start < 0) return;
+      if (start < 0) return this.#forget();
+      this.#timer?.refresh();
       const from = start + mark.length;
       const next = this.#heard.indexOf(mark, from);
       const raw = this.#heard.subarray(from, next < 0 ? undefined : next);
@@ -218,6 +221,11 @@ export class Conversation {
       this.#take(raw);
     }
   };
+
+  /** What a start-up file prints may have no end: no more of it is kept than is quoted, or may begin a saying. */
+  #forget(): void {
+    if (this.#heard.length > NOISE) this.#heard = Buffer.from(this.#heard.subarray(-NOISE));
+  }
 
   /** Whichever of the openings was answered first goes on. */
   #markerHeard(): string {

@@ -41,6 +41,9 @@ const COMMAND = 'echo prep-trial:$SHELL';
 /** How long a login shell may take over that, in milliseconds. */
 const PATIENCE = 30_000;
 
+/** How much is kept of what a start-up file prints, which may have no end: more than the answer takes. */
+const NOISE = 4096;
+
 /**
  * Dials for a trial login while the account is still being changed. Only logging in waits: sshd reads
  * the passwd entry at the first login request, so an earlier one would prove the old login shell.
@@ -184,7 +187,7 @@ async function shellOf(session: Session): Promise<string> {
     // For a start-up file that reads its standard input, or makes way for another shell, which then reads it.
     channel.stdin.on('error', () => undefined).end(`${COMMAND}\n`);
     for await (const data of channel.stdout) {
-      said += String(data);
+      said = `${said}${String(data)}`.slice(-NOISE);
       const [, shell] = /prep-trial:([^\r\n]*)\r?\n/.exec(said) ?? [];
       if (shell !== undefined) return shell;
     }

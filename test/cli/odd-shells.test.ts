@@ -26,6 +26,7 @@ const BASH: Readonly<Record<string, string>> = {
   prints: 'echo hello; echo oops >&2',
   'prints no whole line': 'printf "not a line"',
   'prints a megabyte': 'head -c 1000000 /dev/zero | tr "\\0" x',
+  'prints 200 megabytes': 'head -c 200000000 /dev/zero',
   'prints what looks like an answer': 'printf "\\nend\\n"; echo ready; echo "M ready"',
   'reads a line of standard input': 'read -r line',
   'is another shell from then on': 'exec zsh',
