@@ -18,6 +18,12 @@ const HEARTBEAT = 15;
  */
 const [ONE_WORD, CONVERSATION] = [30, 60];
 
+/**
+ * How much a shell on trial may print, in blocks of 512 bytes (bash takes twice that): its start-up files may have no
+ * end, and would fill the disk.
+ */
+const PRINTED = 128 * 1024;
+
 /** Exit statuses of one change within the script. */
 export const STALE = 10;
 /** The wanted login shell does not start. */
@@ -60,9 +66,10 @@ watch() { ( s=; trap '[ -z "$s" ] || kill $s; exit' TERM; sleep "$1" & s=$!; wai
 calm() { kill $h; wait $h; } 2>/dev/null
 do_one() { said=$($1 2>&1); s=$?; say result "\${1#c}" $s; printf %s "$said"; }
 starts() { o=$R/start; true >"$o" || { why "$o"; return; }; l='timeout -s KILL 20'; $l true 2>/dev/null || l=
-( trap - PIPE; umask "$PREP_UMASK"; unset LC_ALL; TERM=\${TERM:-dumb}; export TERM; $l "$1" "$2" 'echo prep-it-starts' ) </dev/null >"$o" 2>&1; s=$?
+{ ( trap - PIPE; umask "$PREP_UMASK"; ulimit -S -c 0; ulimit -S -f ${PRINTED}; unset LC_ALL; TERM=\${TERM:-dumb}; export TERM; exec 2>&1; $l "$1" "$2" 'echo prep-it-starts' ) </dev/null >"$o"; s=$?; } 2>/dev/null
 case $(cat "$o") in *prep-it-starts*) rm -f "$o"; return 0;; esac
-[ -s "$o" ] && sed -n '$p' "$o" || echo "it ended with status $s before running a command"; rm -f "$o"; return ${NO_START}; }
+w=$(tail -c 500 "$o" | tr -d '\\0' | sed -n '$p'); rm -f "$o"; [ $s != 137 ] || [ -z "$l" ] || w="it was not ready after 20 s\${w:+, and had said: $w}"
+printf '%s\\n' "\${w:-it ended with status $s before running a command}"; return ${NO_START}; }
 `;
 
 /** What is known of a server by the time its account is changed. */

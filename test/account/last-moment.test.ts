@@ -172,8 +172,9 @@ describe('a shell that is to be proven', () => {
     // Not the twenty seconds that a person would have to wait.
     program('timeout', 'shift 3', 'exec /usr/bin/timeout -s KILL 2 "$@"');
     const { outcomes } = await apply(starts(shell));
+    const said = 'it was not ready after 20 s';
     expect(outcomes).toMatchObject([
-      { result: 'failed', problem: { code: 'shell-does-not-start' } },
+      { result: 'failed', problem: { code: 'shell-does-not-start', said } },
     ]);
     expect(isAtWork(read('pid').trim())).toBe(false);
     expect(existsSync(at('f'))).toBe(false);
@@ -194,6 +195,20 @@ describe('a shell that is to be proven', () => {
     const { outcomes } = await apply(starts(shell));
     expect(outcomes).toMatchObject([{ result: 'done' }]);
     expect(Number.parseInt(read('umask'), 8)).toBe(process.umask());
+  });
+
+  test('and prints without end does not fill the disk', async () => {
+    const shell = join(tools, 'prints');
+    writeFileSync(shell, '#!/bin/sh\nexec cat /dev/zero\n', { mode: 0o755 });
+    const { outcomes } = await apply(starts(shell));
+    // By SIGXFSZ, long before its time is over.
+    const said = expect.stringMatching(
+      /^it ended with status (?!137)\d+ before running a command$/,
+    );
+    expect(outcomes).toMatchObject([
+      { result: 'failed', problem: { code: 'shell-does-not-start', said } },
+    ]);
+    expect(existsSync(at(`.local/state/prep/${RUN}`))).toBe(false);
   });
 
   test('is not blamed where the proof itself cannot be written', async () => {
