@@ -128,8 +128,8 @@ function entryBack(now: Facts, found: Facts, change: EntryChange): Change | stri
       : make(ABSENT, 'it was not there before');
   }
   if (same(current, after)) {
-    const reason = before.kind === 'absent' ? 'it was not there before' : 'it was this before';
-    return { ...make(shown(found, before), reason), ...lines };
+    const back = shown(found, before);
+    return { ...make(back, reasonFor(before, back)), ...lines };
   }
   const edited = lineByLine(current, change);
   if (edited !== undefined) {
@@ -143,6 +143,13 @@ function entryBack(now: Facts, found: Facts, change: EntryChange): Change | stri
     shown(found, before),
     'it was this before; it was edited since, and the edited version is kept',
   );
+}
+
+function reasonFor(before: Entry, back: Entry): string {
+  if (before.kind === 'absent') return 'it was not there before';
+  const written =
+    before.kind === 'file' && back.kind === 'file' && !sameContent(before.content, back.content);
+  return written ? 'it was this before, with what was written into it since' : 'it was this before';
 }
 
 /** A file that only gained or lost lines gets just those back, whatever else was edited since. */
@@ -207,16 +214,15 @@ function othersIn(now: Facts, found: Facts, path: RemotePath): boolean {
   return names.some((name) => !gone.has(name));
 }
 
-/** The old entry with what is known of its kept copy: the bytes that a preview shows, and the checksum that SFTP may have left out. */
+/** The old entry as its kept copy is: others may have written into it until it was replaced, and on, where they have it open. */
 function shown(facts: Facts, before: Entry): Entry {
   if (before.kind !== 'file' || before.content.keptAt === undefined) return before;
   const kept = entryAt(facts, before.content.keptAt);
   if (kept.kind !== 'file') return before;
-  const { checksum, bytes } = kept.content;
-  const content = {
-    ...(checksum !== undefined && { checksum }),
-    ...before.content,
-    ...(bytes !== undefined && { bytes }),
-  };
-  return { ...before, content };
+  const { size, keptAt, checksum } = before.content;
+  // SFTP does not tell a large file's checksum.
+  const known = size === kept.content.size && checksum !== undefined ? { checksum } : {};
+  const { mtime = before.mtime } = kept;
+  const content = { ...known, ...kept.content, keptAt };
+  return { ...before, ...(mtime !== undefined && { mtime }), content };
 }
