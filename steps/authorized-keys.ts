@@ -8,7 +8,7 @@ import { contentOf, entryAt, realPath, type Entry, type Facts } from '../src/cor
 import type { Change, Step, Verdict } from '../src/core/plan.ts';
 import { printable, printableBytes, printablePath } from '../src/core/printable.ts';
 import { parentOf, remotePath, type RemotePath } from '../src/core/remote-path.ts';
-import { closed, foreign, kindOf, named, notADirectory } from './standing.ts';
+import { closed, foreign, hidden, kindOf, named, notADirectory } from './standing.ts';
 
 const SSH_DIR = remotePath('.ssh');
 /** Where keys are looked for unless the server says otherwise; naming it makes the probe find out. */
@@ -94,7 +94,7 @@ function noFolder(facts: Facts): string | undefined {
 function unusable(entry: Entry, path: RemotePath): string | undefined {
   if (entry.kind === 'absent') return undefined;
   const name = named(path);
-  if (entry.kind === 'unreadable') return `${name} may not be read; ask its owner`;
+  if (entry.kind === 'unreadable') return hidden(entry) ?? `${name} may not be read; ask its owner`;
   if (entry.kind === 'special') return `${name} is a ${kindOf(entry)}; move it away`;
   if (entry.kind !== 'file') return `${name} is a ${entry.kind}, not a file; move it away`;
   if (entry.content.bytes === undefined)

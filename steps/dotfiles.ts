@@ -10,7 +10,7 @@ import {
 import type { Change, LocalFile, Step } from '../src/core/plan.ts';
 import { printablePath } from '../src/core/printable.ts';
 import { parentOf, type RemotePath } from '../src/core/remote-path.ts';
-import { closed, kindOf, octal } from './standing.ts';
+import { closed, hidden, kindOf, octal } from './standing.ts';
 
 /** Each local file stands at its path: same bytes, mode and modification time, as `scp -p` left them. */
 export const dotfiles: Step = {
@@ -61,7 +61,9 @@ function inTheWay(facts: Facts, { path, entry }: LocalFile): string | undefined 
   const name = printablePath(path);
   if (there.kind === 'special') return `${name} is a ${kindOf(there)}; move it away`;
   if (there.kind === 'unreadable')
-    return `${name} may not be read, so no copy of it could be kept; ask its owner`;
+    return (
+      hidden(there) ?? `${name} may not be read, so no copy of it could be kept; ask its owner`
+    );
   if (there.kind === 'directory' && entry.kind !== 'directory')
     return `${name} is a directory; move it away`;
   if (

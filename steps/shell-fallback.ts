@@ -13,7 +13,7 @@ import type { EntryChange, Verdict } from '../src/core/plan.ts';
 import { printable, printablePath } from '../src/core/printable.ts';
 import { parentOf, remotePath, type RemotePath } from '../src/core/remote-path.ts';
 import { startBlock, type Dialect } from './start-block.ts';
-import { closed, foreign } from './standing.ts';
+import { closed, foreign, hidden } from './standing.ts';
 
 const PROFILE = remotePath('.profile');
 const LOGIN = remotePath('.login');
@@ -120,7 +120,7 @@ function inTheWay(facts: Facts, path: RemotePath): string | undefined {
   const there = entryAt(facts, path);
   if (there.kind === 'absent') return undefined;
   const name = printablePath(path);
-  if (there.kind === 'unreadable') return `${name} may not be read; ask its owner`;
+  if (there.kind === 'unreadable') return hidden(there) ?? `${name} may not be read; ask its owner`;
   if (there.kind !== 'file') return `${name} is a ${there.kind}, not a file; move it away`;
   return there.content.bytes === undefined ? `${name} could not be read whole` : undefined;
 }

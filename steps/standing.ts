@@ -26,6 +26,12 @@ export function closed(facts: Facts, path: RemotePath): string | undefined {
   return `${name} may not be written; ask its owner`;
 }
 
+/** Why it is not known what stands at a path, where the folder that would hold it may not be entered. */
+export function hidden(entry: Entry): string | undefined {
+  if (entry.kind !== 'unreadable' || entry.within === undefined) return undefined;
+  return `${named(entry.within)} may not be entered as yet, so what is in it cannot be seen; run prep again once it may`;
+}
+
 type InTheWay = Exclude<Entry['kind'], 'absent' | 'directory'>;
 
 const KINDS: Readonly<Record<InTheWay, string>> = {

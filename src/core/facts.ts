@@ -1,5 +1,5 @@
 import { cksum } from './cksum.ts';
-import type { RemotePath } from './remote-path.ts';
+import { parentOf, type RemotePath } from './remote-path.ts';
 
 /** What a file holds. Contents are compared by size and checksum; the bytes are there only where someone needs them. */
 export interface Content {
@@ -36,8 +36,13 @@ export type Entry =
       readonly content: Content;
     }
   | { readonly kind: 'symlink'; readonly target: RemotePath }
-  /** A file that this user may not read. */
-  | { readonly kind: 'unreadable'; readonly mode: number; readonly owner?: number }
+  /** A file that this user may not read; or whatever is `within` a folder that may not be entered, if anything is. */
+  | {
+      readonly kind: 'unreadable';
+      readonly mode: number;
+      readonly owner?: number;
+      readonly within?: RemotePath;
+    }
   /** Socket, device, pipe; or a `link` whose target SFTP cannot tell, for its bytes are not UTF-8: never replaced. */
   | { readonly kind: 'special'; readonly link?: true };
 
@@ -152,6 +157,23 @@ export function same(a: Entry, b: Entry): boolean {
 /** What stands at a path; a path that was not read counts as absent. */
 export function entryAt(facts: Facts, path: RemotePath): Entry {
   return facts.entries.get(path) ?? ABSENT;
+}
+
+/**
+ * The same facts, with what nobody can know: nothing is to be seen in a folder that its owner may not enter (`chmod -R
+ * 600 ~/.ssh`), which does not mean that nothing is there. Root enters any.
+ */
+export function withHidden(facts: Facts): Facts {
+  if (facts.account.uid === 0) return facts;
+  const entries = new Map(facts.entries);
+  for (const [path, { kind }] of entries) {
+    const within = parentOf(path);
+    if (kind !== 'absent' || within === undefined) continue;
+    const folder = entryAt(facts, realPath(facts, within));
+    if (folder.kind === 'directory' && (folder.mode & 0o100) === 0)
+      entries.set(path, { kind: 'unreadable', mode: 0, within });
+  }
+  return { ...facts, entries };
 }
 
 /** The path to write for `path`: where it leads if it is a symbolic link that was followed, else itself. */

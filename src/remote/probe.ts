@@ -1,5 +1,6 @@
 import {
   INLINE_LIMIT,
+  withHidden,
   type AccountFacts,
   type Facts,
   type PasswdSource,
@@ -185,7 +186,7 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
   const account = readAccount(answer);
   const entries = readEntries(answer, relative);
   for (const { path } of readings) if (!entries.has(path)) entries.set(path, { kind: 'absent' });
-  return {
+  return withHidden({
     account,
     system: readSystem(answer),
     keysFile: readKeysFile(answer, account),
@@ -195,7 +196,7 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
     privateKeys: answer.all('key').map(({ name }) => relative(name)),
     runs: runsInOrder(answer.all('run').map(({ name }) => name)),
     ...((answer.has('locked') || answer.has('owned')) && { brokenOff: true }),
-  };
+  });
 }
 
 function readKeysFile(answer: Answer, account: AccountFacts): RemotePath {

@@ -2,6 +2,7 @@ import {
   ABSENT,
   contentOf,
   INLINE_LIMIT,
+  withHidden,
   type Content,
   type Entry,
   type Facts,
@@ -71,7 +72,7 @@ export async function probeOverSftp(
   const { entries, real } = standing(found, home);
   for (const [path, entry] of keys) if (!entries.has(path)) entries.set(path, entry);
   const who = { user, uid, readOnly: fileSystem?.readOnly === true };
-  return {
+  return withHidden({
     account: { user, uid, home, ...UNKNOWN_ACCOUNT },
     system: UNKNOWN_SYSTEM,
     keysFile,
@@ -80,7 +81,7 @@ export async function probeOverSftp(
     unwritable: await readUnwritable(sftp, [...entries.keys()], who),
     privateKeys: keys.map(([path]) => path),
     runs,
-  };
+  });
 }
 
 /** What was found, by path from the home directory where it is inside. */
