@@ -96,6 +96,7 @@ async function lay(
     // The target is on another file system, or may not be written.
     const again = { ...whole, pieces: piecesOf(sftp, content) };
     checked(content, await create(sftp, beside, again));
+    await sftp.unlink(sent);
   });
 }
 

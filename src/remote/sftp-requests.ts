@@ -210,11 +210,12 @@ export class SftpRequests {
 
   /** The file system that holds a path; undefined where the server does not tell. */
   fileSystem(path: RemotePath): Promise<FileSystem | undefined> {
-    type Statvfs = { f_flag: number | bigint; f_bavail: number | bigint };
+    type Statvfs = Record<'f_flag' | 'f_bavail' | 'f_files' | 'f_favail', number | bigint>;
     return this.#ask<Statvfs>((done) => this.#raw.ext_openssh_statvfs(wire(path), done))
-      .then(({ f_flag, f_bavail }) => ({
+      .then(({ f_flag, f_bavail, f_files, f_favail }) => ({
         readOnly: (Number(f_flag) & 1) !== 0,
-        full: Number(f_bavail) === 0,
+        // Some file systems count no files.
+        full: Number(f_bavail) === 0 || (Number(f_files) > 0 && Number(f_favail) === 0),
       }))
       .catch(orNothing);
   }

@@ -4,6 +4,7 @@ import { joinPath, parentOf, type RemotePath } from '../core/remote-path.ts';
 import { besideOf, journalOf, ownerOf, runFolder, sentTo } from './journal.ts';
 import { besideLines } from './lock.ts';
 import { RUNS } from './probe.ts';
+import { explained } from './sftp-change.ts';
 import { orNothing } from './sftp-errors.ts';
 import type { SftpLock } from './sftp-lock.ts';
 import type { SftpRequests } from './sftp-requests.ts';
@@ -53,8 +54,10 @@ export class SftpRun {
       await run.#open(changes);
       return run;
     } catch (error) {
+      // What is about to be cleared away may be what fills the disk.
+      const reason = await explained(sftp, `~/${RUNS}` as RemotePath, error);
       await run.leave().catch(() => undefined);
-      throw error;
+      throw reason;
     }
   }
 
