@@ -36,7 +36,8 @@ export const ALREADY = 12;
  * and time; `is PATH BEFORE AFTER` compares what stands there with what was shown, and with what is wanted; `keep`
  * gives it a second name, which costs nothing and still has what others write into it until it is replaced;
  * `note` puts the change into the run's journal, before it is made, on a line of its own even after one that a full
- * disk cut off; `place` renames. `why` makes cat(1) say why a file cannot be written, of which dash only says "I/O
+ * disk cut off; `place` renames, a link from elsewhere where it would lead to what it replaces, which GNU's mv takes for
+ * the same file. `why` makes cat(1) say why a file cannot be written, of which dash only says "I/O
  * error"; `starts SHELL OPTIONS` proves a shell, and ends one that hangs with a signal that it cannot ignore;
  * `watch SECONDS` ends this shell itself after a time, unless `calm` comes before.
  */
@@ -58,7 +59,8 @@ why() { echo | cat >>"$1"; return 1; }
 note() { printf '\\n%s\\n' "$1" >>"$R/journal" || why "$R/journal"; }
 keep() { ln "$1" "$2" 2>/dev/null || cp -p "$1" "$2" || { rm -f "$2"; return 1; }; }
 place() { mv -fT "$1" "$2" 2>/dev/null && return
-if [ -d "$2" ]; then [ -L "$2" ] || { echo "a directory stands there"; return 1; }; rm -f "$2"; fi; mv -f "$1" "$2"; }
+if [ -d "$2" ]; then [ -L "$2" ] || { echo "a directory stands there"; return 1; }; rm -f "$2"; fi; mv -f "$1" "$2" 2>/dev/null && return
+[ ! -L "$1" ] || { mv -f "$1" "$R/sent-link" && set -- "$R/sent-link" "$2"; }; mv -f "$1" "$2"; }
 ready() { p=$1; m=$2; t=$3; c="$4 $5"; set -- $(cksum <"$p")
 [ "$1 $2" = "$c" ] || { echo "what was written is not what was sent"; return 1; }
 chmod "$m" "$p" && { [ "$t" = - ] || TZ=UTC0 touch -t "$t" "$p"; }; }
@@ -173,7 +175,8 @@ function altering({ before, after }: EntryChange, path: string): string {
     case 'absent':
       return before.kind === 'directory' ? `rmdir ${path}` : `rm -f ${path}`;
     case 'directory': {
-      const chmod = `chmod ${after.mode.toString(8)} ${path}`;
+      // Of a directory, GNU's chmod takes the bit that a group's folder hands down away for five digits alone.
+      const chmod = `chmod ${after.mode.toString(8).padStart(5, '0')} ${path}`;
       return before.kind === 'directory' ? chmod : `mkdir ${path} && ${chmod}`;
     }
     case 'file': {
