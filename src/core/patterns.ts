@@ -1,10 +1,13 @@
 /**
  * Whether one of some names is meant by a list of patterns (ssh_config(5), PATTERNS): by one at least, and by none of
- * those after a `!`.
+ * those after a `!`. `means` tells of one pattern and one name, where wildcards are not all there is to it.
  */
-export function matchesPatterns(patterns: readonly string[], names: readonly string[]): boolean {
-  const matches = (pattern: string): boolean =>
-    names.some((name) => matchesWildcards(pattern, name));
+export function matchesPatterns(
+  patterns: readonly string[],
+  names: readonly string[],
+  means: (pattern: string, name: string) => boolean = matchesWildcards,
+): boolean {
+  const matches = (pattern: string): boolean => names.some((name) => means(pattern, name));
   if (patterns.some((pattern) => pattern.startsWith('!') && matches(pattern.slice(1))))
     return false;
   return patterns.some((pattern) => !pattern.startsWith('!') && matches(pattern));

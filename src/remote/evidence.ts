@@ -1,31 +1,30 @@
 import { printable } from '../core/printable.ts';
 import type { Answer } from './answer.ts';
+import { readSshdConfig, settingOf, SHOWING_CONFIG } from './sshd-config.ts';
 
 /** What can be seen of why sshd refuses a key: its readable configuration, and the security contexts. */
 export interface Evidence {
-  /** Values of AuthorizedKeysFile, PubkeyAuthentication and the like, as the configuration has them. */
+  /** Values of AuthorizedKeysFile and PubkeyAuthentication (in lower case), as the configuration has them for the account. */
   readonly settings: ReadonlyMap<string, string>;
   /** The SELinux context of authorized_keys; empty where there is none. */
   readonly context: string;
 }
 
-/** Reads what a plain user may read; says nothing where that is nothing. Includes usually stand first in sshd_config. */
-export const evidenceScript = `
-for f in /etc/ssh/sshd_config.d/*.conf /etc/ssh/sshd_config; do [ -r "$f" ] && while IFS= read -r l || [ -n "$l" ]; do
-set -f; set -- $l; set +f
-case $1 in [Mm][Aa][Tt][Cc][Hh]) break;;
-[Aa]uthorized[Kk]eys[Ff]ile|[Pp]ubkey[Aa]uthentication|[Aa]llow[Uu]sers|[Aa]llow[Gg]roups|[Dd]eny[Uu]sers|[Aa]uthentication[Mm]ethods|[Pp]ubkey[Aa]cceptedAlgorithms) say setting "$*";; esac
-done <"$f"; done
+/** What may keep a key from being accepted. */
+const KEYWORDS = ['authorizedkeysfile', 'pubkeyauthentication'];
+
+/** Reads what a plain user may read; says nothing where that is nothing. */
+export const evidenceScript = `${SHOWING_CONFIG}
+show_config '${KEYWORDS.join('|')}'
 if has getenforce; then case $(getenforce) in Enforcing) say context "$(ls -dZ .ssh/authorized_keys 2>/dev/null)";; esac; fi
 `;
 
-/** Reads the answer to `evidenceScript`. The first value of a keyword counts, as in sshd_config(5). */
+/** Reads the answer to `evidenceScript`. */
 export function readEvidence(answer: Answer): Evidence {
-  const settings = new Map<string, string>();
-  for (const { name } of answer.all('setting')) {
-    const [keyword = '', ...values] = name.split(' ');
-    if (!settings.has(keyword.toLowerCase()))
-      settings.set(keyword.toLowerCase(), printable(values.join(' ')));
-  }
-  return { settings, context: printable(answer.word('context')) };
+  const config = readSshdConfig(answer);
+  const settings = KEYWORDS.flatMap((keyword): [string, string][] => {
+    const values = settingOf(config, keyword);
+    return values === undefined ? [] : [[keyword, printable(values.join(' '))]];
+  });
+  return { settings: new Map(settings), context: printable(answer.word('context')) };
 }

@@ -15,10 +15,10 @@ import { readEntries } from './probe-entries.ts';
 import { pathWord, quote, SUMS } from './shell-text.ts';
 import {
   DEFAULT_KEYS_FILE,
-  DROP_INS,
   HAIKU_KEYS_FILE,
   keysFileOf,
-  SSHD_CONFIG,
+  readSshdConfig,
+  SHOWING_CONFIG,
   wantsKeys,
 } from './sshd-config.ts';
 
@@ -98,12 +98,12 @@ set --; B="$NL$(find .ssh/* -prune -type f -size +256 2>/dev/null)$NL"; for p in
 `;
 
 /**
- * Where the server looks for keys: what sshd's readable configuration says, with the file that each line is
- * from; and that OpenWrt's dropbear reads root's from a place of its own (as ssh-copy-id has it for dropbear).
+ * Where the server looks for keys: what sshd's readable configuration says; and that OpenWrt's dropbear reads root's
+ * from a place of its own (as ssh-copy-id has it for dropbear).
  */
-const KEYS = `
-[ "$i" != 0 ] || [ ! -f /etc/openwrt_release ] || case $(readlink /proc/$PPID/exe 2>/dev/null) in *sshd*) ;; *) say keys-at /etc/dropbear/authorized_keys;; esac
-say sshd-config; grep -iE '^[[:space:]]*(match|include|authorizedkeysfile)' /dev/null ${DROP_INS}/*.conf ${SSHD_CONFIG} 2>/dev/null
+const KEYS = `${SHOWING_CONFIG}
+[ "$i" != 0 ] || [ ! -f /etc/openwrt_release ] || [ -n "$d" ] || say keys-at /etc/dropbear/authorized_keys
+show_config authorizedkeysfile
 `;
 
 /** The script that finds out what a probe asks. It changes nothing, and spawns few processes however many paths there are. */
@@ -201,12 +201,7 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
 
 function readKeysFile(answer: Answer, account: AccountFacts): RemotePath {
   if (answer.has('keys-at')) return remotePath(answer.word('keys-at'));
-  const files = new Map<string, string>();
-  for (const line of (answer.all('sshd-config')[0]?.rest ?? '').split('\n')) {
-    const [, name, text] = /^([^:]+):(.*)$/s.exec(line) ?? [];
-    if (name !== undefined) files.set(name, `${files.get(name) ?? ''}${text}\n`);
-  }
-  const configured = keysFileOf(files, account);
+  const configured = keysFileOf(readSshdConfig(answer), account);
   return configured ?? (answer.word('os') === 'Haiku' ? HAIKU_KEYS_FILE : DEFAULT_KEYS_FILE);
 }
 

@@ -65,7 +65,9 @@ export async function probeOverSftp(
     sftp.fileSystem(HOME),
   ]);
   const uid = user === 'root' ? 0 : called;
-  const keysFile = keysFileOf(config, { user, home, uid }) ?? DEFAULT_KEYS_FILE;
+  const visitor = { user, groups: [], connection: [] };
+  const sshdConfig = { files: config, main: SSHD_CONFIG, visitor };
+  const keysFile = keysFileOf(sshdConfig, { user, home, uid }) ?? DEFAULT_KEYS_FILE;
   if (keysFile !== DEFAULT_KEYS_FILE) {
     found.push(...(await readEntries(sftp, keysFileReadings(keysFile))));
   }

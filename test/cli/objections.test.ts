@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -221,9 +221,9 @@ describeSshd('MaxAuthTries 2', () => {
 describeSshd(`dropbear${noDropbear()}`, () => {
   const stage = useSshd();
 
-  async function prepares(sftp: boolean): Promise<void> {
+  async function prepares(sftp: boolean, forSshd?: string): Promise<void> {
     const visit = stage.visit();
-    const port = await dropbear(stage, sftp);
+    const port = await dropbear(stage, sftp, forSshd);
     const destination = `${visit.account.name}@127.0.0.1:${port}`;
     const binary = randomBytes(300_000);
     visit.laptop.write('set/.zshrc', ':\n');
@@ -250,6 +250,10 @@ describeSshd(`dropbear${noDropbear()}`, () => {
   test.skipIf(noDropbear() !== '')('is prepared without its sftp-server, too', () =>
     prepares(false),
   );
+
+  test.skipIf(noDropbear() !== '')('does not read what is there for sshd', () =>
+    prepares(true, 'AuthorizedKeysFile .ssh/other\n'),
+  );
 });
 
 function noDropbear(): string {
@@ -257,16 +261,18 @@ function noDropbear(): string {
 }
 
 /** Starts dropbear, gone when the test of `stage` is over, and gives its port. */
-async function dropbear(stage: Stage, sftp: boolean): Promise<number> {
+async function dropbear(stage: Stage, sftp: boolean, forSshd?: string): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'prep-dropbear-'));
+  chmodSync(folder, 0o755);
   stage.later(() => rmSync(folder, { recursive: true }));
   const port = await freePort();
   const command = ['dropbear', '-F', '-E', '-R', '-p', `127.0.0.1:${port}`, '-P', `${folder}/pid`];
   // -R makes host keys where they are missing, in /etc/dropbear; nobody else shall see them.
   writeFileSync(join(folder, 'nothing'), '');
+  writeFileSync(join(folder, 'sshd_config'), forSshd ?? '');
   const script = `mkdir -p /etc/dropbear ${folder}/keys && mount --bind ${folder}/keys /etc/dropbear${
     sftp ? '' : ` && mount --bind ${folder}/nothing /usr/lib/openssh/sftp-server`
-  } && exec "$@"`;
+  }${forSshd === undefined ? '' : ` && mount --bind ${folder}/sshd_config /etc/ssh/sshd_config`} && exec "$@"`;
   const tied = ['--pdeathsig', 'KILL', 'unshare', '--mount', 'sh', '-c', script, 'sh', ...command];
   const child = spawn('setpriv', tied, { stdio: ['ignore', 'ignore', 'pipe'] });
   stage.later(() => child.kill('SIGKILL'));

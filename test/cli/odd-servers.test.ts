@@ -119,6 +119,25 @@ describeSshd('a server whose readable AuthorizedKeysFile is', () => {
     test('is no word on this account', () => installs(stage.visit(), '.ssh/authorized_keys'));
   });
 
+  describe.each([
+    ['User prep_*'],
+    ['User prep_* Address 127.0.0.0/8 LocalAddress 127.0.0.1'],
+    ['Group prep_*,!root'],
+    ['all'],
+  ])('set by Match %s', (match) => {
+    const stage = useSshd({
+      readable: true,
+      config: ['AuthorizedKeysFile .ssh/for-others'],
+      match: [`Match ${match}`, 'AuthorizedKeysFile .ssh/for-you'],
+    });
+    test('has the key put there', () => installs(stage.visit(), '.ssh/for-you'));
+  });
+
+  describe('in a file that sshd was told with -f', () => {
+    const stage = useSshd({ readable: 'where it is', config: ['AuthorizedKeysFile .ssh/told'] });
+    test('has the key put there', () => installs(stage.visit(), '.ssh/told'));
+  });
+
   describe('in an included file', () => {
     const stage = useSshd({ readable: true, config: ['Include /etc/ssh/prep-test-*.conf'] });
     test('that is not there is the default', () => installs(stage.visit(), '.ssh/authorized_keys'));

@@ -1,5 +1,6 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -34,8 +35,8 @@ export interface SshdOptions {
   readonly files?: Readonly<Record<string, readonly string[]>>;
   /** Files and folders that this server and its accounts see in the place of others (source, then target); nobody else does. */
   readonly mounts?: readonly (readonly [source: string, target: string])[];
-  /** Whether its configuration is what accounts may read as /etc/ssh/sshd_config. */
-  readonly readable?: boolean;
+  /** Whether accounts may read its configuration: as /etc/ssh/sshd_config too, or only where it is. */
+  readonly readable?: boolean | 'where it is';
   /** The SFTP subsystem: its own process (default), inside sshd, or none. */
   readonly sftp?: 'external' | 'internal' | 'none';
   /** What the listener has in its environment besides; its sessions have none of it. */
@@ -78,7 +79,7 @@ export class TestSshd {
     // A listener that outlives a killed test process would hold its port for ever.
     const own = seeing(this.#path('seen'), { ...(pam && { '/etc/pam.d/sshd': pam }), ...files }, [
       ...mounts,
-      ...(readable ? [[this.#path('sshd_config'), '/etc/ssh/sshd_config'] as const] : []),
+      ...(readable === true ? [[this.#path('sshd_config'), '/etc/ssh/sshd_config'] as const] : []),
     ]);
     const command = [SSHD!, '-D', '-f', this.#path('sshd_config'), '-E', this.#path('log')];
     this.#env = { ...process.env, ...env };
@@ -218,6 +219,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
     hostKeys.forEach((type) => makeHostKey(join(folder, type), type));
     const port = await freePort();
     writeFileSync(join(folder, 'sshd_config'), configuration(folder, port, options));
+    if (options.readable !== undefined) chmodSync(folder, 0o755);
     const server = new TestSshd(folder, port, options);
     if (await listens(server)) return server;
     const said = server.log() || 'it said nothing';

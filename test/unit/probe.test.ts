@@ -80,7 +80,10 @@ describe('where keys are looked for (as ssh-copy-id knows the places)', () => {
     ],
     [
       'on Haiku with a configuration that names another place',
-      ['os Haiku', 'sshd-config\n/etc/ssh/sshd_config:AuthorizedKeysFile %h/keys'],
+      [
+        'os Haiku',
+        'sshd-config /etc/ssh/sshd_config\n/etc/ssh/sshd_config:AuthorizedKeysFile %h/keys',
+      ],
       'keys',
     ],
   ])('%s', async (_, sayings, file) => {

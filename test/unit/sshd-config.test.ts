@@ -1,9 +1,23 @@
 import { describe, expect, test } from 'vitest';
 import { remotePath } from '../../src/core/remote-path.ts';
-import { keysFileOf, keysFileReadings } from '../../src/remote/sshd-config.ts';
+import {
+  keysFileOf as keysFileIn,
+  keysFileReadings,
+  type Visitor,
+} from '../../src/remote/sshd-config.ts';
 
 const alice = { user: 'alice', home: '/home/alice', uid: 1000 };
 const MAIN = '/etc/ssh/sshd_config';
+const visitor: Visitor = {
+  user: 'alice',
+  groups: ['alice', 'staff'],
+  connection: ['192.0.2.7', '50000', '198.51.100.1', '2222'],
+};
+
+const keysFileOf = (
+  files: ReadonlyMap<string, string>,
+  account: typeof alice | Parameters<typeof keysFileIn>[1],
+) => keysFileIn({ files, main: MAIN, visitor }, account);
 
 describe('the file that the server looks for keys in', () => {
   test.each<[string, string, string | undefined]>([
@@ -16,7 +30,17 @@ describe('the file that the server looks for keys in', () => {
     ['has a comment behind it', 'AuthorizedKeysFile a # b', 'a'],
     ['is commented out', '#AuthorizedKeysFile a', undefined],
     ['is within Match', 'Match User bob\nAuthorizedKeysFile a', undefined],
-    ['is before Match', 'AuthorizedKeysFile a\nMatch all\nAuthorizedKeysFile b', 'a'],
+    [
+      'is before a Match about others',
+      'AuthorizedKeysFile a\nMatch User bob\nAuthorizedKeysFile b',
+      'a',
+    ],
+    ['is overridden by a Match', 'AuthorizedKeysFile a\nMatch all\nAuthorizedKeysFile b', 'b'],
+    [
+      'is in several Matches',
+      'Match User al*\nAuthorizedKeysFile a\nMatch all\nAuthorizedKeysFile b',
+      'a',
+    ],
     ['has tokens', 'AuthorizedKeysFile /k/%u/%U/%%', '/k/alice/1000/%'],
     ['is in the home directory by its name', 'AuthorizedKeysFile %h/.k//keys', '.k/keys'],
     ['has a token of another meaning', 'AuthorizedKeysFile /k/%x', undefined],
@@ -30,7 +54,8 @@ describe('the file that the server looks for keys in', () => {
     ['before', 'Include /etc/ssh/sshd_config.d/*.conf\nAuthorizedKeysFile main', 'early'],
     ['behind', 'AuthorizedKeysFile main\nInclude sshd_config.d/*.conf', 'main'],
     ['not at all', '', undefined],
-    ['within Match', 'Match all\nInclude /etc/ssh/sshd_config.d/*.conf', undefined],
+    ['within Match', 'AuthorizedKeysFile main\nMatch all\nInclude sshd_config.d/*.conf', 'early'],
+    ['within Match for others', 'Match User bob\nInclude sshd_config.d/*.conf', undefined],
     ['of another folder', 'Include /etc/ssh/other/*.conf', undefined],
   ])('counts included files in their place: %s', (_, text, file) => {
     const files = new Map([
@@ -40,6 +65,33 @@ describe('the file that the server looks for keys in', () => {
       ['/etc/ssh/sshd_config.d/05.conf', 'Match User bob\nAuthorizedKeysFile bobs'],
     ]);
     expect(keysFileOf(files, alice)).toBe(file);
+  });
+
+  test.each<[string, boolean]>([
+    ['User alice', true],
+    ['User bob,al?ce', true],
+    ['User a*,!alice', false],
+    ['user ALICE', false],
+    ['Group staff', true],
+    ['Group wheel', false],
+    ['User alice Group wheel', false],
+    ['Address 192.0.2.0/24', true],
+    ['Address *,!192.0.2.0/24', false],
+    ['Address 192.0.2.*', true],
+    ['Address 2001:db8::/32', false],
+    ['Address nonsense/99', false],
+    ['Host 192.0.2.7', true],
+    ['Host *.example', false],
+    ['LocalAddress 198.51.100.1', true],
+    ['LocalPort 2222', true],
+    ['LocalPort 22,2222', false],
+    ['LocalPort 222', false],
+    ['RDomain *', false],
+    ['User', false],
+    ['all', true],
+  ])('Match %s is about the visitor: %s', (match, about) => {
+    const text = `Match ${match}\nAuthorizedKeysFile keys`;
+    expect(keysFileOf(new Map([[MAIN, text]]), alice)).toBe(about ? 'keys' : undefined);
   });
 
   test('that includes itself ends somewhere', () => {
