@@ -72,7 +72,7 @@ export class SftpAccount implements Account {
 
   /** Nothing more than the probe reads already can be seen. */
   evidence(): Promise<Evidence> {
-    return Promise.resolve({ settings: new Map(), context: '' });
+    return Promise.resolve({ settings: new Map(), unread: '', context: '' });
   }
 
   close(): void {

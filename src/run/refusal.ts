@@ -39,7 +39,9 @@ function firstReason(
   if (context !== '' && !/ssh_home_t/.test(context)) {
     return `its SELinux context is wrong (${context}); run restorecon -RF ~/.ssh there`;
   }
-  return wrongStanding(facts) ?? restricted(facts, key) ?? outOfSight(facts);
+  return (
+    wrongStanding(facts) ?? restricted(facts, key) ?? outOfSight(facts) ?? unknown(evidence, key)
+  );
 }
 
 /** A line of authorized_keys may be for some clients only, or for some time (sshd(8), AUTHORIZED_KEYS FILE FORMAT). */
@@ -49,6 +51,12 @@ function restricted(facts: Facts, key: AuthorizedKey): string | undefined {
   if (found === null) return undefined;
   const [, name = '', value = ''] = found;
   return `its line in authorized_keys has ${name.toLowerCase()}="${printable(value)}"; change it there if that leaves you out`;
+}
+
+/** RHEL's sshd_config, for one, is root's alone to read. */
+function unknown({ unread }: Evidence, key: AuthorizedKey): string | undefined {
+  if (unread === '') return undefined;
+  return `${unread} may not be read, and may have it look for keys elsewhere (AuthorizedKeysFile); ask its administrator, whose log has ${keyFingerprint(key)}`;
 }
 
 /** Over SFTP neither sshd's configuration nor, from within a chroot, the folders that StrictModes looks at need be visible. */

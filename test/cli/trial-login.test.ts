@@ -51,7 +51,10 @@ describeSshd('a server with AuthorizedKeysFile elsewhere', () => {
   const stage = useSshd({ config: ['AuthorizedKeysFile /etc/ssh/keys/%u'] });
 
   test('is told so, and the login shell is put back', async () => {
-    await putsBack(stage, /the server does not accept the key; /);
+    await putsBack(
+      stage,
+      /the server does not accept the key; \S+sshd_config may not be read, and may have it look for keys elsewhere/,
+    );
   });
 });
 

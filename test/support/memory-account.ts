@@ -33,7 +33,7 @@ export class MemoryAccount implements Account {
   }
 
   evidence(): Promise<Evidence> {
-    return Promise.resolve({ settings: new Map(), context: '' });
+    return Promise.resolve({ settings: new Map(), unread: '', context: '' });
   }
 
   close(): void {

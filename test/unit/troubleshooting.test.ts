@@ -210,6 +210,7 @@ const OTHER_SENTENCES: readonly Problem[] = [
   keyRefused({}, { facts: { entries: { '.ssh': directory(0o700, { owner: 1001 }) } } }),
   keyRefused({}, { facts: { entries: { '.ssh/authorized_keys': restricted() } } }),
   keyRefused({}, { facts: { access: 'sftp' } }),
+  keyRefused({}, { unread: '/etc/ssh/sshd_config' }),
   keyRefused({}),
 ];
 
@@ -220,11 +221,12 @@ function restricted(): Entry {
 interface Seen {
   readonly facts?: FactsOf;
   readonly context?: string;
+  readonly unread?: string;
 }
 
 function keyRefused(
   settings: Readonly<Record<string, string>>,
-  { facts = {}, context = '' }: Seen = {},
+  { facts = {}, context = '', unread = '' }: Seen = {},
 ): Problem & { code: 'key-refused' } {
   const error = new PrepError({
     code: 'password-not-offered',
@@ -235,7 +237,7 @@ function keyRefused(
   const lowered = Object.entries(settings).map(
     ([keyword, value]) => [keyword.toLowerCase(), value] as const,
   );
-  const evidence = { settings: new Map(lowered), context };
+  const evidence = { settings: new Map(lowered), unread, context };
   const problem = refusal(error, factsOf(facts), evidence, new LoginKey(MINE, {}));
   if (problem.code !== 'key-refused') throw error;
   return problem;
