@@ -67,13 +67,15 @@ w=$(target ${LOCK}); [ $n -lt ${ROUNDS} ] || { say busy "$w"; return 1; }; n=$((
 /**
  * Removes what runs left that did not come to their end: what was sent and not used, and temporary files beside the
  * targets. Only by whoever has the lock, and only from runs whose shell is gone; one over SFTP is at work only while it
- * has the lock itself.
+ * has the lock itself. A copy that was kept goes only where the journal says nothing and what it is of has its name still:
+ * a power cut may have cost the journal its lines, and not the changes.
  */
 const SWEEP = `
+spared() { set -- $(ls -ldn "$1" 2>/dev/null); [ "\${2:-1}" -gt 1 ]; }
 for o in ${RUNS}/*/owner; do r=\${o%/owner}; [ -e "$o" ] || [ -L "$o" ] && [ "$r" != "$R" ] || continue
 w=$(target "$o"); case $w in *' '*' '*' '*' '*' '*' '*) ;; *) gone "$w" "$o" || continue;; esac
 [ ! -f "$r/beside" ] || while IFS= read -r d; do d=$(printf %b. "$d"); rm -f "\${d%.}.prep-\${r##*/}-"*; done <"$r/beside"
-[ -s "$r/journal" ] || rm -f "$r/journal" "$r"/[0-9]*
+[ -s "$r/journal" ] || { rm -f "$r/journal"; for k in "$r"/[0-9]*; do ! spared "$k" || rm -f "$k"; done; }
 rm -f "$r"/sent-* "$r/start" "$r/said" "$r/beside" "$o"; rmdir "$r" 2>/dev/null; done`;
 
 /** Makes a run's folder, whose link `owner` stands for as long as the run is at work. */

@@ -84,10 +84,23 @@ export class SftpRequests {
 
   /** The names in a directory; none where there is no such directory, or it may not be read. */
   async list(path: RemotePath): Promise<readonly RemotePath[]> {
-    const list = await this.#ask<readonly { filename: string }[]>((done) =>
+    return (await this.#lines(path)).map(({ filename }) => remotePath(filename));
+  }
+
+  /** How many names each file in a directory has, as far as the server tells. */
+  async linkCounts(path: RemotePath): Promise<ReadonlyMap<string, number>> {
+    const counts = (await this.#lines(path)).map(({ filename, longname }) => {
+      const [, links = 0] = LONG_NAME.exec(longname) ?? [];
+      return [remotePath(filename) as string, Number(links)] as const;
+    });
+    return new Map(counts);
+  }
+
+  async #lines(path: RemotePath): Promise<readonly { filename: string; longname: string }[]> {
+    const asked = this.#ask<readonly { filename: string; longname: string }[]>((done) =>
       this.#raw.readdir(wire(path), done),
-    ).catch(orNothing);
-    return (list ?? []).map(({ filename }) => remotePath(filename));
+    );
+    return (await asked.catch(orNothing)) ?? [];
   }
 
   /** The user number of a directory's owner, where the server calls the owner by this name. */
@@ -104,7 +117,7 @@ export class SftpRequests {
     }).catch(orNothing);
     void this.close(handle).catch(() => undefined);
     const itself = some?.find(({ filename }) => filename === '.');
-    const [, owner] = /^\S+ +\d+ +(\S+) /.exec(itself?.longname ?? '') ?? [];
+    const [, , owner] = LONG_NAME.exec(itself?.longname ?? '') ?? [];
     return owner === user ? itself?.attrs.uid : undefined;
   }
 
@@ -270,6 +283,9 @@ export class SftpRequests {
     this.#heard();
   }
 }
+
+/** As `ls -l` has it: mode, number of names, owner. */
+const LONG_NAME = /^\S+ +(\d+) +(\S+) /;
 
 /** How ssh2 says that nobody will answer any more. */
 const LOST = /No response from server/;

@@ -42,7 +42,10 @@ export async function deadRuns(
   return found.flat();
 }
 
-/** Removes what a run left that is of use to nobody; the journal and what it kept stay, if it changed anything. */
+/**
+ * Removes what a run left that is of use to nobody; the journal and what it kept stay, if it changed anything. Without a
+ * journal, what it kept goes only where it has its name still: a power cut may have cost the journal its lines.
+ */
 export async function sweep(sftp: SftpRequests, { name, names, beside }: DeadRun): Promise<void> {
   const folder = runFolder(name);
   const remove = (path: RemotePath): Promise<void> => sftp.unlink(path).catch(orNothing);
@@ -53,11 +56,19 @@ export async function sweep(sftp: SftpRequests, { name, names, beside }: DeadRun
     await pooled(mine, (one) => remove(`${start}${one}` as RemotePath));
   });
   const changed = ((await sftp.lstat(journalOf(name)))?.size ?? 0) > 0;
+  const kept = !changed && names.some(isCopy) ? await sftp.linkCounts(folder) : undefined;
   const useless = names.filter(
     (one) =>
-      /^(sent-.*|start|beside)$/.test(one) || (!changed && (one === 'journal' || /^\d/.test(one))),
+      /^(sent-.*|start|beside)$/.test(one) ||
+      (!changed && one === 'journal') ||
+      (isCopy(one) && (kept?.get(one) ?? 0) > 1),
   );
   await pooled(useless, (one) => remove(joinPath(folder, one)));
   await remove(ownerOf(name));
   if (!changed) await sftp.rmdir(folder).catch(orNothing);
+}
+
+/** Whether that is the name of a copy; see `keptAt`. */
+function isCopy(name: string): boolean {
+  return /^\d/.test(name);
 }

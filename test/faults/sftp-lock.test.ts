@@ -1,12 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -72,6 +74,11 @@ async function open(waiting: Waiting = {}, without: readonly string[] = []): Pro
   const probe = { readings: [{ path: remotePath('f') }], loginShell: 'zsh' };
   const sftp = (await made.sftp())!;
   return (await SftpAccount.open(made, sftp, probe, { pause: brief, ...waiting })).account;
+}
+
+async function openShell(): Promise<Account> {
+  const probe = { readings: [], loginShell: 'zsh' };
+  return (await ShellAccount.open(localSession({ home }), probe)).account;
 }
 
 /** A run that has begun, over a server process of its own. */
@@ -319,7 +326,8 @@ describe.skipIf(SFTP_SERVER === undefined)('the next run over SFTP that changes 
     mkdirSync(at(`${RUNS}/${run}`), { recursive: true });
     symlinkSync(owner, at(`${RUNS}/${run}/owner`));
     writeFileSync(at(`${RUNS}/${run}/sent-1-2-3`), 'abc');
-    writeFileSync(at(`${RUNS}/${run}/1`), 'kept, but nothing came of it');
+    writeFileSync(at(`original-${run}`), 'kept, but nothing came of it');
+    linkSync(at(`original-${run}`), at(`${RUNS}/${run}/1`));
     writeFileSync(at(`${RUNS}/${run}/beside`), './\n./with space \\0047/\n');
     mkdirSync(at("with space '"), { recursive: true });
     for (const name of ['', "with space '/"]) writeFileSync(at(`${name}.prep-${run}-1`), 'half');
@@ -352,11 +360,26 @@ describe.skipIf(SFTP_SERVER === undefined)('the next run over SFTP that changes 
     expect(seen().sort()).toEqual([...before, `${RUNS}/0002-dead`, ...kept, ...own].sort());
   });
 
+  test.each([
+    ['over SFTP', () => open()],
+    ['over a shell', () => openShell()],
+  ])('removes no copy that is the last of its kind, %s', async (_, opened) => {
+    left('0000-dead', identity(dead()));
+    // The power cut kept the change, and lost the journal's lines.
+    writeFileSync(at(`${RUNS}/0000-dead/journal`), '');
+    writeFileSync(at('new'), 'new');
+    renameSync(at('new'), at('original-0000-dead'));
+    const account = await opened();
+    await account.apply([change], applying());
+    account.close();
+    expect(readdirSync(at(`${RUNS}/0000-dead`))).toEqual(['1']);
+    expect(readFileSync(at(`${RUNS}/0000-dead/1`), 'utf8')).toBe('kept, but nothing came of it');
+    expect(readdirSync(home).filter((name) => name.startsWith('.prep-'))).toEqual([]);
+  });
+
   test('and what is left by one over SFTP is swept by a shell', async () => {
     left('0000-dead', '- - - - - - 0000-dead');
-    const probe = { readings: [], loginShell: 'zsh' };
-    const { account } = await ShellAccount.open(localSession({ home }), probe);
-    await applies(Promise.resolve(account));
+    await applies(openShell());
     expect(seen()).toEqual([`${RUNS}/0001-test`, `${RUNS}/0001-test/journal`]);
   });
 });
