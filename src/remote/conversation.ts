@@ -3,7 +3,8 @@ import { printable } from '../core/printable.ts';
 import { PrepError } from '../core/problem.ts';
 import type { Channel, Session } from '../ssh/session.ts';
 import { Answer } from './answer.ts';
-import { COMMAND_LIMIT, openingCommand, preamble } from './shell-text.ts';
+import { openingFor, SHELLS, type Opening } from './opening.ts';
+import { preamble } from './shell-text.ts';
 
 /** What a running script has just said, or is still saying. */
 export interface Heard {
@@ -35,31 +36,6 @@ const NOISE = 4096;
 
 /** How long it may be silent before the opening is said once more, on standard input, in milliseconds. */
 const SILENCE = 3_000;
-
-/** Shells to speak to: by its usual path, and by name where the login shell forbids paths (rbash). */
-const SHELLS = ['/bin/sh', 'sh'];
-
-/** The first words of a conversation, fixed before there is a connection so that they can go out with the login. */
-export interface Opening {
-  readonly marker: string;
-  readonly script: string;
-  /** The whole command. */
-  readonly command: string;
-  /** Whether the script fits into the command; otherwise it follows on standard input. */
-  readonly inline: boolean;
-}
-
-/** Prepares a conversation that begins with `script`. */
-export function prepareOpening(script: string): Opening {
-  return openingFor(SHELLS[0]!, randomBytes(8).toString('hex'), script);
-}
-
-function openingFor(shell: string, marker: string, script: string): Opening {
-  const ready = `${preamble(marker)}say ready\n`;
-  const whole = openingCommand(shell, `${ready}${script}\nsay end\n`);
-  const inline = whole.length <= COMMAND_LIMIT;
-  return { marker, script, inline, command: inline ? whole : openingCommand(shell, ready) };
-}
 
 /**
  * One remote POSIX shell, kept open and spoken to in scripts. Each script is one function, so that a

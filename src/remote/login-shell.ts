@@ -3,7 +3,7 @@ import { printable } from '../core/printable.ts';
 import { problemOf, type Problem } from '../core/problem.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Session } from '../ssh/session.ts';
-import { shellCommand } from './change-script.ts';
+import { shellCommand } from './program-calls.ts';
 
 /** chsh's question for the account's password, in the C locale: PAM's, shadow's and BSD's. */
 const PASSWORD_PROMPT = /password[^:\n]*: *$/i;

@@ -2,7 +2,7 @@ import type { Facts } from '../core/facts.ts';
 import { PrepError } from '../core/problem.ts';
 import type { Session } from '../ssh/session.ts';
 import type { Account } from './account.ts';
-import type { Opening } from './conversation.ts';
+import type { Opening } from './opening.ts';
 import type { Holder } from './lock.ts';
 import type { Probe } from './probe.ts';
 import { prepareProbe, ShellAccount } from './shell-account.ts';

@@ -1,14 +1,10 @@
-import { PrepError } from '../core/problem.ts';
 import { joinPath, remotePath, type RemotePath } from '../core/remote-path.ts';
 import type { Sftp } from '../ssh/session.ts';
 import { TYPE } from './probe-entries.ts';
+import { SftpUnderWay, type Done } from './sftp-under-way.ts';
 import { isEnd, orAbsent, orNothing, wire } from './sftp-errors.ts';
 
-/** How long the server may be silent while something is asked of it, in milliseconds. */
-const PATIENCE = 60_000;
-
 type Raw = Sftp['raw'];
-type Done<T> = (error: Error | null | undefined, answer?: T) => void;
 
 /** What stat says. The mode has the type bits of st_mode; times are whole seconds since 1970. */
 export interface Attributes {
@@ -37,9 +33,7 @@ export interface FileSystem {
  */
 export class SftpRequests {
   readonly #raw: Raw;
-  readonly #pending = new Set<() => void>();
-  #lost = false;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #underWay: SftpUnderWay;
   /** Whether SYMLINK has its arguments the other way round than the library has them for a server of that name. */
   #swapped = false;
   #followsLinks = false;
@@ -47,7 +41,7 @@ export class SftpRequests {
 
   constructor({ raw }: Pick<Sftp, 'raw'>) {
     this.#raw = raw;
-    for (const event of ['close', 'end', 'error'] as const) raw.on(event, () => this.#end());
+    this.#underWay = new SftpUnderWay(raw);
   }
 
   /** What stands at a path, links not followed; undefined for nothing. ProFTPD follows them even so: READLINK tells. */
@@ -88,10 +82,10 @@ export class SftpRequests {
   }
 
   /** How many names each file in a directory has, as far as the server tells. */
-  async linkCounts(path: RemotePath): Promise<ReadonlyMap<string, number>> {
+  async linkCounts(path: RemotePath): Promise<ReadonlyMap<RemotePath, number>> {
     const counts = (await this.#lines(path)).map(({ filename, longname }) => {
       const [, links = 0] = LONG_NAME.exec(longname) ?? [];
-      return [remotePath(filename) as string, Number(links)] as const;
+      return [remotePath(filename), Number(links)] as const;
     });
     return new Map(counts);
   }
@@ -193,7 +187,7 @@ export class SftpRequests {
       });
       if (made !== false) {
         const found = await this.#attributes(link);
-        this.#followsLinks = found === undefined || !isLink(found);
+        this.#followsLinks = ((found?.mode ?? 0) & TYPE.mask) !== TYPE.symlink;
       }
       await this.unlink(link).catch(orNothing);
       if (made !== false) return;
@@ -246,50 +240,9 @@ export class SftpRequests {
   }
 
   #ask<T>(send: (done: Done<T>) => void): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const lose = (): void =>
-        reject(new PrepError({ code: 'connection-lost', certain: 0, uncertain: 0 }));
-      // ssh2 drops what is sent to a closed channel, and calls nobody back.
-      if (this.#lost) return lose();
-      this.#pending.add(lose);
-      this.#timer ??= setTimeout(() => this.#end(), PATIENCE);
-      const done: Done<T> = (error, answer) => {
-        this.#pending.delete(lose);
-        this.#heard();
-        if (!error) resolve(answer as T);
-        else if (LOST.test(error.message)) lose();
-        else reject(error);
-      };
-      try {
-        send(done);
-      } catch (error) {
-        // An extension that the server has not.
-        done(error as Error);
-      }
-    });
-  }
-
-  /** An answer came: the server is there. What is asked meanwhile says nothing of it. */
-  #heard(): void {
-    if (this.#pending.size > 0) return void this.#timer?.refresh();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-
-  #end(): void {
-    this.#lost = true;
-    for (const lose of this.#pending) lose();
-    this.#pending.clear();
-    this.#heard();
+    return this.#underWay.ask(send);
   }
 }
 
 /** As `ls -l` has it: mode, number of names, owner. */
 const LONG_NAME = /^\S+ +(\d+) +(\S+) /;
-
-/** How ssh2 says that nobody will answer any more. */
-const LOST = /No response from server/;
-
-function isLink({ mode }: Attributes): boolean {
-  return (mode & TYPE.mask) === TYPE.symlink;
-}

@@ -82,7 +82,7 @@ export class SftpRun {
     ]);
     if (!this.#noted) {
       const names = await this.#sftp.list(runFolder(name));
-      await sweep(this.#sftp, { name, names, beside: [] });
+      await sweep(this.#sftp, { name, names, beside: [] }, 'own');
     }
     await this.#lock.release();
   }
@@ -96,7 +96,7 @@ export class SftpRun {
     ]);
     this.#beating = setInterval(() => this.#beat(), BEAT).unref();
     await this.#adopt(dead, changes);
-    await Promise.all(dead.map((run) => sweep(this.#sftp, run)));
+    await Promise.all(dead.map((run) => sweep(this.#sftp, run, 'dead')));
   }
 
   /** The folder and its owner are asked for in one breath, so that no folder is left of which nobody knows whose it is. */

@@ -12,7 +12,7 @@ import { pooled } from './side-by-side.ts';
 export interface DeadRun {
   readonly name: string;
   /** What is in its folder. */
-  readonly names: readonly string[];
+  readonly names: readonly RemotePath[];
   /** The beginnings of paths (`./folder/`) in which it had temporary files. */
   readonly beside: readonly string[];
 }
@@ -43,10 +43,15 @@ export async function deadRuns(
 }
 
 /**
- * Removes what a run left that is of use to nobody; the journal and what it kept stay, if it changed anything. Without a
- * journal, what it kept goes only where it has its name still: a power cut may have cost the journal its lines.
+ * Removes what a run left that is of use to nobody; the journal and what it kept stay, if it changed anything. Of a dead
+ * run without a journal, what it kept goes only where it has its name still: a power cut may have cost the journal its
+ * lines.
  */
-export async function sweep(sftp: SftpRequests, { name, names, beside }: DeadRun): Promise<void> {
+export async function sweep(
+  sftp: SftpRequests,
+  { name, names, beside }: DeadRun,
+  whose: 'own' | 'dead',
+): Promise<void> {
   const folder = runFolder(name);
   const remove = (path: RemotePath): Promise<void> => sftp.unlink(path).catch(orNothing);
   await pooled(beside, async (start) => {
@@ -56,12 +61,14 @@ export async function sweep(sftp: SftpRequests, { name, names, beside }: DeadRun
     await pooled(mine, (one) => remove(`${start}${one}` as RemotePath));
   });
   const changed = ((await sftp.lstat(journalOf(name)))?.size ?? 0) > 0;
-  const kept = !changed && names.some(isCopy) ? await sftp.linkCounts(folder) : undefined;
+  const unsure = !changed && whose === 'dead' && names.some(isCopy);
+  const links = unsure ? await sftp.linkCounts(folder) : undefined;
+  const isUseless = (copy: RemotePath): boolean =>
+    links === undefined || (links.get(copy) ?? 1) > 1;
   const useless = names.filter(
     (one) =>
       /^(sent-.*|start|beside)$/.test(one) ||
-      (!changed && one === 'journal') ||
-      (isCopy(one) && (kept?.get(one) ?? 0) > 1),
+      (!changed && (one === 'journal' || (isCopy(one) && isUseless(one)))),
   );
   await pooled(useless, (one) => remove(joinPath(folder, one)));
   await remove(ownerOf(name));

@@ -1,6 +1,7 @@
 import { PassThrough, Writable } from 'node:stream';
 import { afterEach, expect, test, vi } from 'vitest';
-import { Conversation, prepareOpening } from '../../src/remote/conversation.ts';
+import { Conversation } from '../../src/remote/conversation.ts';
+import { prepareOpening } from '../../src/remote/opening.ts';
 import type { Session } from '../../src/ssh/session.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { startProxy } from '../support/proxy.ts';

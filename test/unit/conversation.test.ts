@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Conversation, prepareOpening } from '../../src/remote/conversation.ts';
+import { Conversation } from '../../src/remote/conversation.ts';
+import { prepareOpening } from '../../src/remote/opening.ts';
 import type { Session } from '../../src/ssh/session.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
