@@ -62,10 +62,10 @@ describeSshd('a real server at the end of a slow line', () => {
 
   test('counts as alive while it takes what is sent, though its answers to keep-alives stand behind that', async () => {
     const visit = stage.visit();
-    const proxy = await startProxy(stage.server.port, { rate: 150_000 });
+    const proxy = await startProxy(stage.server.port, { rate: 100_000 });
     stage.later(() => void proxy.close());
     visit.port = proxy.port;
-    visit.laptop.write('.ssh/config', 'ServerAliveInterval 1\nServerAliveCountMax 2\n');
+    visit.laptop.write('.ssh/config', 'ServerAliveInterval 2\nServerAliveCountMax 2\n');
     for (let i = 0; i < 6; i++) visit.laptop.write(`set/f${i}`, `${i}\n`.repeat(100_000));
     const flags = ['--host-key', 'accept-new', '--yes', '--only', 'dotfiles'];
     const set = ['--dotfiles', visit.laptop.path('set')];
