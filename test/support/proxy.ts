@@ -112,9 +112,7 @@ export class Proxy {
    */
   #join(client: Socket, target: number): void {
     this.#traffic.connections++;
-    this.#open++;
-    this.#traffic.most = Math.max(this.#traffic.most, this.#open);
-    client.on('close', () => this.#open--);
+    this.#countOpen(client);
     const server = new Socket();
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
@@ -125,6 +123,21 @@ export class Proxy {
     const dialled = this.#after(this.rtt * 1.5, () => server.connect(target, '127.0.0.1'));
     this.#carry('up', client, server, { stands, dialled });
     this.#carry('down', server, client, { stands, dialled });
+  }
+
+  /**
+   * A client has gone with its last word, before this side of the line has. One that dials as soon as its last
+   * connection is closed may be heard first, if both came in the same turn of the event loop.
+   */
+  #countOpen(client: Socket): void {
+    const gone = new Promise<void>((resolve) => {
+      for (const last of ['end', 'error', 'close']) client.once(last, resolve);
+    });
+    setImmediate(() => {
+      this.#open++;
+      this.#traffic.most = Math.max(this.#traffic.most, this.#open);
+      void gone.then(() => this.#open--);
+    });
   }
 
   /** Does something after so many milliseconds; 0 is now. */

@@ -51,6 +51,26 @@ describe('a line', () => {
     expect(proxy!.traffic).toMatchObject({ connections: 0, flights: 0 });
   });
 
+  it.each(['destroy', 'end'] as const)(
+    'tells one after another, however close (%s), from two at the same time',
+    async (close) => {
+      const { port } = await start();
+      const after = (): Promise<Socket> =>
+        new Promise((resolve) => {
+          const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+          socket.once('data', () => resolve(socket[close]())).on('error', () => undefined);
+        });
+      for (let left = 50; left > 0; left--) await after();
+      expect(proxy!.traffic).toMatchObject({ connections: 50, most: 1 });
+      const sockets = [1, 2].map(() => connect(port, '127.0.0.1'));
+      await Promise.all(
+        sockets.map((socket) => new Promise((heard) => socket.once('data', heard))),
+      );
+      expect(proxy!.traffic).toMatchObject({ connections: 52, most: 2 });
+      for (const socket of sockets) socket.destroy();
+    },
+  );
+
   it('takes its time: two round trips to the greeting, one for each answer', async () => {
     const { port } = await start({ rtt: 40 });
     const begun = performance.now();
