@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,6 +112,23 @@ describeSshd('a real sshd with PAM', () => {
     expect((await running).status).not.toBe(0);
     expect(existsSync(account.home)).toBe(false);
     expect(account.passwdShell()).toBe('');
+  });
+
+  it('leaves the next account alone, which may have the uid of one that is gone', async () => {
+    account.remove();
+    const next = makeAccount();
+    try {
+      const { uid, gid } = account;
+      next.administer('usermod', '--non-unique', '--uid', String(uid));
+      const running = spawn('sleep', ['100'], { uid, gid });
+      const ended = once(running, 'exit');
+      account.remove();
+      account.endSessions();
+      running.kill('SIGTERM');
+      expect(await ended).toEqual([null, 'SIGTERM']);
+    } finally {
+      next.remove();
+    }
   });
 });
 

@@ -95,7 +95,7 @@ export class TestAccount {
 
   /** Ends the account's processes, and sshd's for it, as a reboot does. */
   endSessions(): void {
-    endProcesses(this.name, this.uid);
+    if (living.has(this)) endProcesses(this.name, this.uid);
   }
 
   /** Whether anything stands at a path of the home, if only a link to nowhere. */
@@ -103,9 +103,9 @@ export class TestAccount {
     return lstatSync(join(this.home, path), { throwIfNoEntry: false }) !== undefined;
   }
 
-  /** Ends the account's processes and deletes it with its home. */
+  /** Ends the account's processes and deletes it with its home; once, for the next account may have its uid. */
   remove(): void {
-    living.delete(this);
+    if (!living.delete(this)) return;
     removeAccount(this.name, this.uid, this.home);
   }
 

@@ -134,6 +134,7 @@ export class TestSshd {
 
   /** Ends the listener and whatever came of it at once, as a reboot does: connections and sessions. */
   halt(): void {
+    if (!this.running) return;
     for (const pid of [this.#process.pid!, ...descendants(this.#process.pid!)]) {
       try {
         process.kill(pid, 'SIGKILL');
