@@ -1,4 +1,5 @@
 import { cksum } from './cksum.ts';
+import type { Barred } from './records.ts';
 import { parentOf, type RemotePath } from './remote-path.ts';
 
 /** What a file holds. Contents are compared by size and checksum; the bytes are there only where someone needs them. */
@@ -98,6 +99,8 @@ export interface Facts {
   readonly privateKeys: readonly RemotePath[];
   /** Runs that changed something, oldest first, by their folder's name. */
   readonly runs: readonly string[];
+  /** What keeps prep from keeping what it replaces; then nothing can be changed. */
+  readonly barred?: Barred;
   /** A run that did not come to its end may have left its lock or temporary files. */
   readonly brokenOff?: true;
 }

@@ -2,6 +2,7 @@ import type { Desired } from './desired.ts';
 import type { Destination } from './destination.ts';
 import { sameContent, type Entry, type Facts, type Reading, type SystemFacts } from './facts.ts';
 import { printable } from './printable.ts';
+import { noRecords } from './records.ts';
 import type { RemotePath } from './remote-path.ts';
 
 export type { Desired, LocalFile, PackageWish, TerminalType } from './desired.ts';
@@ -111,7 +112,8 @@ export interface Plan {
 }
 
 /**
- * Plans an account: each step sees the facts as the steps before it will have left them.
+ * Plans an account: each step sees the facts as the steps before it will have left them. Where what is replaced
+ * cannot be kept, nothing is changed.
  * @throws never; a step that cannot be done is `blocked`
  */
 export function makePlan(
@@ -123,11 +125,17 @@ export function makePlan(
   let predicted = facts;
   const planned: PlannedStep[] = [];
   for (const step of steps) {
-    const verdict = step.plan(predicted, desired);
+    const verdict = kept(facts, step.plan(predicted, desired));
     predicted = rehearse(predicted, ...changesOfVerdict(verdict));
     planned.push({ name: step.name, title: step.title, verdict });
   }
   return { destination, facts, predicted, steps: planned };
+}
+
+function kept(facts: Facts, verdict: Verdict): Verdict {
+  const because = noRecords(facts);
+  if (because === undefined || verdict.kind !== 'changes') return verdict;
+  return { kind: 'blocked', because };
 }
 
 /** Why a step changes what it does, or what keeps it from doing all of it; and what it leaves alone. */

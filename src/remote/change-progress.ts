@@ -2,13 +2,13 @@ import type { Outcome } from '../core/event.ts';
 import { commandText, type Change, type LoginShellChange } from '../core/plan.ts';
 import { printablePath } from '../core/printable.ts';
 import { problemOf, type Problem } from '../core/problem.ts';
+import { RUNS } from '../core/records.ts';
 import type { RemotePath } from '../core/remote-path.ts';
 import type { Applying } from './account.ts';
 import { ALREADY, NO_START, STALE } from './change-script.ts';
 import type { Listener } from './conversation.ts';
 import { readHolder } from './lock.ts';
 import { Chsh } from './login-shell.ts';
-import { RUNS } from './probe.ts';
 
 /** Follows a change script: turns what it says into outcomes, and answers chsh. */
 export class ChangeProgress {

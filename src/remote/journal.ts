@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { sameContent, type Content } from '../core/facts.ts';
 import type { Change, EntryChange } from '../core/plan.ts';
+import { RUNS } from '../core/records.ts';
 import { joinPath, type RemotePath } from '../core/remote-path.ts';
-import { RUNS } from './probe.ts';
 
 /** One change as a run wrote it down before making it. */
 export interface JournalLine {

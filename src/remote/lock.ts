@@ -1,7 +1,8 @@
 import type { Content } from '../core/facts.ts';
+import { RUNS } from '../core/records.ts';
 import { parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
 import { runFolder } from './journal.ts';
-import { LOCK, RUNS } from './probe.ts';
+import { LOCK } from './probe.ts';
 import { escapedForAnyShell } from './shell-text.ts';
 
 /** How often a run looks whether another has ended, once a second. */

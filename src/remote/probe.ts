@@ -8,6 +8,7 @@ import {
   type SystemFacts,
 } from '../core/facts.ts';
 import { PrepError } from '../core/problem.ts';
+import { RUNS } from '../core/records.ts';
 import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
 import type { Answer } from './answer.ts';
 import { runsInOrder } from './journal.ts';
@@ -34,9 +35,6 @@ export interface Probe {
   /** Whether the server is known to have cksum(1). */
   readonly cksum?: boolean;
 }
-
-/** Where runs are kept on the server. */
-export const RUNS = remotePath('.local/state/prep');
 
 /** A symbolic link to nowhere whose target names the remote shell at work: made, read and removed in one call each. */
 export const LOCK: RemotePath = joinPath(RUNS, 'lock');
@@ -90,6 +88,8 @@ case $L in "$N"|*/"$N") ;; *) q=1;; esac
 case $(ls -ldn .) in ?????w*) set -- $(ls -ldn .); g=$4; m=$(getent group "$g" 2>/dev/null || while IFS= read -r l; do case $l in *:*:"$g":*) printf %s "$l";; esac; done </etc/group)
 { getent passwd 2>/dev/null || cat /etc/passwd; } | { o=; while IFS=: read -r a _ _ b _; do [ "$b" != "$g" ] || [ "$a" = "$u" ] || o=1; done
 case \${m##*:} in ''|"$u") [ -n "$o" ] || [ "$(id -g)" != "$g" ] || say own-group;; esac; };; esac
+p=${RUNS}; while [ ! -e "$p" ] && [ ! -L "$p" ]; do case $p in */*) p=\${p%/*};; *) p=.; break;; esac; done
+if [ ! -d "$p" ]; then say barred file "$p"; elif [ "$p" = ${RUNS} ] || { [ -w "$p" ] && [ -x "$p" ]; }; then :; else say barred closed "$p"; fi
 { [ ! -L ${LOCK} ] && [ ! -f ${LOCK} ]; } || say locked
 for p in ${RUNS}/*/owner; do [ ! -L "$p" ] || { say owned; break; }; done
 for p in ${RUNS}/*/journal; do [ -f "$p" ] && { p=\${p%/journal}; say run "\${p##*/}"; }; done
@@ -195,8 +195,16 @@ export function readFacts(answer: Answer, readings: readonly Reading[]): Facts {
     unwritable: new Set(answer.all('closed').map(({ name }) => relative(name))),
     privateKeys: answer.all('key').map(({ name }) => relative(name)),
     runs: runsInOrder(answer.all('run').map(({ name }) => name)),
+    ...readBarred(answer),
     ...((answer.has('locked') || answer.has('owned')) && { brokenOff: true }),
   });
+}
+
+function readBarred(answer: Answer): Pick<Facts, 'barred'> {
+  const [, what, path] = /^(\w+) (.+)$/.exec(answer.word('barred')) ?? [];
+  if (path === undefined) return {};
+  const because = what === 'closed' ? 'may not be written' : 'is not a directory';
+  return { barred: { path: path as RemotePath, because } };
 }
 
 function readKeysFile(answer: Answer, account: AccountFacts): RemotePath {

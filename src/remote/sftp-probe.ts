@@ -10,10 +10,11 @@ import {
   type SystemFacts,
 } from '../core/facts.ts';
 import { PrepError } from '../core/problem.ts';
-import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
+import { RUNS } from '../core/records.ts';
+import { joinPath, remotePath, type RemotePath } from '../core/remote-path.ts';
 import { journalOf, runsInOrder } from './journal.ts';
 import { TYPE } from './probe-entries.ts';
-import { RUNS } from './probe.ts';
+import { readBarred, readUnwritable } from './sftp-closed.ts';
 import { measure, readAll } from './sftp-contents.ts';
 import { isDenied, isWhole, orNothing, UnsendableName } from './sftp-errors.ts';
 import type { Attributes, SftpRequests } from './sftp-requests.ts';
@@ -74,13 +75,18 @@ export async function probeOverSftp(
   const { entries, real } = standing(found, home);
   for (const [path, entry] of keys) if (!entries.has(path)) entries.set(path, entry);
   const who = { user, uid, readOnly: fileSystem?.readOnly === true };
+  const [unwritable, barred] = await Promise.all([
+    readUnwritable(sftp, [...entries.keys()], who),
+    readBarred(sftp, who),
+  ]);
   return withHidden({
     account: { user, uid, home, ...UNKNOWN_ACCOUNT },
     system: UNKNOWN_SYSTEM,
     keysFile,
     entries,
     real,
-    unwritable: await readUnwritable(sftp, [...entries.keys()], who),
+    unwritable,
+    ...(barred && { barred }),
     privateKeys: keys.map(([path]) => path),
     runs,
   });
@@ -211,32 +217,6 @@ async function readConfig(sftp: SftpRequests): Promise<ReadonlyMap<string, strin
     return [path, bytes?.toString('latin1') ?? ''] as const;
   });
   return new Map<string, string>(texts);
-}
-
-/** Who asks, as far as that is known. */
-interface Who {
-  readonly user: string;
-  readonly uid: number | undefined;
-  readonly readOnly: boolean;
-}
-
-/** The folders that this user cannot write in, by what their modes say; where that is not certain, trying will tell. */
-async function readUnwritable(
-  sftp: SftpRequests,
-  paths: readonly RemotePath[],
-  who: Who,
-): Promise<ReadonlySet<RemotePath>> {
-  const folders = [...new Set(paths.map((path) => parentOf(path) ?? HOME))];
-  const attributes = await pooled(folders, (path) => sftp.stat(path));
-  return new Set(folders.filter((_, index) => isClosed(attributes[index], who)));
-}
-
-function isClosed(folder: Attributes | undefined, { user, uid, readOnly }: Who): boolean {
-  if (folder === undefined || (folder.mode & TYPE.mask) !== TYPE.directory) return false;
-  if (readOnly) return true;
-  if (uid === 0) return false;
-  if (uid === undefined) return user !== 'root' && folder.uid === 0 && (folder.mode & 0o022) === 0;
-  return folder.uid === uid ? (folder.mode & 0o200) === 0 : (folder.mode & 0o022) === 0;
 }
 
 function relativeTo(home: RemotePath): (path: RemotePath) => RemotePath {

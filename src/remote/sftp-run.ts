@@ -1,9 +1,9 @@
 import type { Change } from '../core/plan.ts';
 import { PrepError } from '../core/problem.ts';
+import { RUNS } from '../core/records.ts';
 import { joinPath, parentOf, type RemotePath } from '../core/remote-path.ts';
 import { besideOf, journalOf, ownerOf, runFolder, sentTo } from './journal.ts';
 import { besideLines } from './lock.ts';
-import { RUNS } from './probe.ts';
 import { explained } from './sftp-change.ts';
 import { orNothing } from './sftp-errors.ts';
 import type { SftpLock } from './sftp-lock.ts';

@@ -1,7 +1,7 @@
+import { RUNS } from '../core/records.ts';
 import { joinPath, type RemotePath } from '../core/remote-path.ts';
 import { besideOf, journalOf, ownerOf, runFolder } from './journal.ts';
 import { readBeside, readIdentity } from './lock.ts';
-import { RUNS } from './probe.ts';
 import { readAll } from './sftp-contents.ts';
 import { orNothing } from './sftp-errors.ts';
 import type { SftpLock } from './sftp-lock.ts';

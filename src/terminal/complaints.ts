@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import { label, type Destination } from '../core/destination.ts';
-import type { Event } from '../core/event.ts';
+import type { Event, StepReport } from '../core/event.ts';
 import { printable } from '../core/printable.ts';
 import { explain, type Problem } from '../core/problem.ts';
 
@@ -22,8 +22,9 @@ export class Complaints {
     }
     if (event.type !== 'report') return;
     const { destination, steps, problem } = event.report;
-    for (const { name, status, reason } of steps) {
-      if (status === 'blocked') this.#say(`${name} is blocked: ${printable(reason)}`, destination);
+    for (const [reason, names] of blockedBy(steps)) {
+      const verb = names.length === 1 ? 'is' : 'are';
+      this.#say(`${listed(names)} ${verb} blocked: ${printable(reason)}`, destination);
     }
     if (problem !== undefined) this.tell(problem, destination);
   }
@@ -40,4 +41,22 @@ export class Complaints {
     this.#told.add(line);
     this.#err.write(`${styleText('red', line, { stream: this.#err })}\n`);
   }
+}
+
+/** The steps that are blocked, by what blocks them, in the order in which they come. */
+function blockedBy(steps: readonly StepReport[]): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, string[]>();
+  for (const { name, status, reason } of steps) {
+    if (status !== 'blocked') continue;
+    const others = names.get(reason);
+    if (others === undefined) names.set(reason, [name]);
+    else others.push(name);
+  }
+  return names;
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+function listed(names: readonly string[]): string {
+  const last = names.at(-1)!;
+  return names.length === 1 ? last : `${names.slice(0, -1).join(', ')} and ${last}`;
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { chownSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { randomPassword } from '../support/account.ts';
@@ -98,11 +99,12 @@ describeSshd('a login that the server makes hard', () => {
   });
 
   test('where what is replaced cannot be kept, one sentence says so and nothing is changed', async () => {
-    const visit = inAnyShell.visit({ account: { files: { '.local': 'a file in the way\n' } } });
+    const visit = inAnyShell.visit({ account: { files: { '.local/state/prep/': {} } } });
+    chownSync(join(visit.account.home, '.local/state/prep'), 0, 0);
     const before = visit.account.tree();
     const run = await visit.prep(['--skip', 'login-shell'], { password: true });
     expect(run).toMatchObject({ status: 1 });
-    expect(run.stderr).toMatch(/~\/\.local\/state\/prep could not be written/);
+    expect(run.stderr).toMatch(/~\/\.local\/state\/prep may not be written \(.*not permitted/);
     expect(run.stdout + run.stderr).not.toMatch(/home directory/);
     expect(visit.account.tree()).toEqual(before);
   });

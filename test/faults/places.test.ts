@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -95,6 +95,70 @@ WAYS.forEach((way) =>
       expect(await reasonOf('authorized-keys')).toMatch(/authorized_keys is a directory/);
       expect(visit.account.tree()['.ssh/authorized_keys']?.type).toBe('directory');
       expect(visit.account.read('.zshrc')).toBe('yours\n');
+    });
+  }),
+);
+
+WAYS.forEach((way) =>
+  describeSshd(`${way.name}, an account whose ~/.local`, () => {
+    const stage = useSshd(way.server);
+    /** Makes the folder that prep keeps its records in impossible. */
+    type Hindrance = (visit: Visit, home: string) => void;
+
+    const belongsTo =
+      (owner: number, mode: number, name: string): Hindrance =>
+      ({ account }, home) => {
+        account.write('.local/state/', {});
+        chownSync(join(home, name), owner, owner);
+        chmodSync(join(home, name), mode);
+      };
+
+    test.each<[string, Hindrance, string]>([
+      ['is a file', ({ account }) => account.write('.local', 'x'), '.local is not a directory'],
+      [
+        'is a link to nowhere',
+        ({ account }) => account.write('.local', { link: 'nowhere' }),
+        '.local is not a directory',
+      ],
+      [
+        'holds a file in the place of the folder',
+        ({ account }) => account.write('.local/state/prep', 'x'),
+        '.local/state/prep is not a directory',
+      ],
+      ["is root's alone", belongsTo(0, 0o700, '.local'), '.local may not be written'],
+      [
+        "holds a folder of root's",
+        belongsTo(0, 0o755, '.local/state'),
+        '.local/state may not be written',
+      ],
+    ])('%s: nothing is changed, as the preview says', async (_, hinder, reason) => {
+      const visit = stage.visit({ laptop: { files: { '.zshrc': 'yours\n' } } });
+      const { account } = visit;
+      hinder(visit, account.home);
+      const before = account.tree();
+      const flags = ['--json', '--yes', ...way.flags];
+      const shown = await visit.prep([...flags, '--dry-run'], { password: true });
+      const run = await visit.prep(flags, { password: true });
+      for (const one of [shown, run]) {
+        expect(one.status).toBe(1);
+        const steps = accountOf(one).steps.filter(({ status }) => status !== 'unchanged');
+        expect(steps.map(({ status }) => status)).toEqual(steps.map(() => 'blocked'));
+        expect(steps.map(({ name }) => name)).toContain('authorized-keys');
+        expect(one.stderr).toMatch(
+          /^prep: \S+: ssh-dir, [^:]+ are blocked: prep keeps what it replaces in [^\n]+\n$/,
+        );
+        expect(one.stderr).toContain(`~/${reason}; `);
+      }
+      expect(account.tree()).toEqual(before);
+    });
+
+    test("is root's, but not what is in it, keeps nothing from being done", async () => {
+      const visit = stage.visit();
+      belongsTo(0, 0o755, '.local')(visit, visit.account.home);
+      const run = await visit.prep(['--json', '--yes', ...way.flags], { password: true });
+      expect(run.status, run.stderr).toBe(0);
+      const undone = await visit.undo();
+      expect(undone.status, undone.stderr).toBe(0);
     });
   }),
 );

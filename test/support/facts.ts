@@ -39,6 +39,7 @@ export interface FactsOf {
   readonly os?: string;
   readonly unwritable?: readonly string[];
   readonly privateKeys?: readonly string[];
+  readonly barred?: Facts['barred'];
 }
 
 /** Facts of an ordinary new account, but for what is said otherwise. */
@@ -80,5 +81,6 @@ export function factsOf(row: FactsOf = {}): Facts {
     unwritable: new Set(paths(row.unwritable)),
     privateKeys: paths(row.privateKeys),
     runs: [],
+    ...(row.barred && { barred: row.barred }),
   };
 }

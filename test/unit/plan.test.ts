@@ -13,6 +13,7 @@ import {
   type Verdict,
 } from '../../src/core/plan.ts';
 import { readingsOf } from '../../src/core/readings.ts';
+import { noRecords } from '../../src/core/records.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
 import { directory, factsOf, file, symlink } from '../support/facts.ts';
 
@@ -87,6 +88,18 @@ describe('a plan', () => {
     const open = change('.ssh', directory(before), directory(after));
     const { unwritable } = rehearse(factsOf({ unwritable: was }), open);
     expect([...unwritable]).toEqual(is);
+  });
+
+  test('changes nothing where what it replaces could not be kept', () => {
+    const barred = { path: remotePath('.local'), because: 'is not a directory' } as const;
+    const settled = step('settled', () => ({ kind: 'settled', because: 'there already' }));
+    const facts = factsOf({ barred });
+    const plan = makePlan(DESTINATION, facts, NOTHING, [saying('making', a), settled]);
+    expect(plan.steps.map(({ verdict }) => verdict)).toEqual([
+      { kind: 'blocked', because: noRecords(facts) },
+      { kind: 'settled', because: 'there already' },
+    ]);
+    expect(plan.predicted).toBe(facts);
   });
 
   test('of nothing predicts what is there', () => {

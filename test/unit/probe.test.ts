@@ -283,3 +283,10 @@ test('a followed link leads where it was said to', async () => {
   expect(entries.get(FILE)).toEqual({ kind: 'symlink', target: 'real/f' });
   expect(real.get(FILE)).toBe('real/f');
 });
+
+test.each([
+  ['file .local', { path: '.local', because: 'is not a directory' }],
+  ['closed .', { path: '.', because: 'may not be written' }],
+])('what keeps prep from keeping records: %s', async (said, barred) => {
+  expect(await facts([...ACCOUNT, `barred ${said}`])).toMatchObject({ barred });
+});

@@ -292,6 +292,23 @@ alice@web1 is ready: 2 changes made; log in with: ssh alice@web1
     ]);
   });
 
+  test('tells once what blocks several steps', async () => {
+    const blocked = (name: string, reason: string): StepReport => {
+      return { ...step(name, 'blocked'), reason };
+    };
+    const steps = [
+      blocked('a', 'the same'),
+      blocked('b', 'another'),
+      blocked('c', 'the same'),
+      step('d', 'changed'),
+      blocked('e', 'the same'),
+    ];
+    const { err } = await text([report({ status: 'failed', steps })], 'quiet');
+    expect(err).toBe(
+      'prep: alice@web1: a, c and e are blocked: the same\nprep: alice@web1: b is blocked: another\n',
+    );
+  });
+
   test('notes only with -v, notices and banners unless -q, all harmless', async () => {
     const events: Event[] = [
       { type: 'note', destination: ALICE, text: 'a note' },

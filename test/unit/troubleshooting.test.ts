@@ -5,6 +5,7 @@ import type { Entry, Facts } from '../../src/core/facts.ts';
 import type { Desired, LocalFile, Step } from '../../src/core/plan.ts';
 import { explain, PrepError, type Problem } from '../../src/core/problem.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
+import { noRecords } from '../../src/core/records.ts';
 import { refusal } from '../../src/run/refusal.ts';
 import { LoginKey } from '../../src/ssh/login-key.ts';
 import { authorizedKeys } from '../../steps/authorized-keys.ts';
@@ -243,6 +244,13 @@ function keyRefused(
   return problem;
 }
 
+/** What keeps prep from keeping what it replaces, for any step. */
+const BARRED = [
+  { path: remotePath('.local'), because: 'is not a directory' },
+  { path: remotePath('.local'), because: 'may not be written' },
+  { path: remotePath('.'), because: 'may not be written' },
+] as const;
+
 type Blocked = readonly [Step, FactsOf, Partial<Desired>?];
 
 const unreadable: Entry = { kind: 'unreadable', mode: 0o600, owner: 0 };
@@ -323,7 +331,11 @@ function reasonOf([step, row, desired]: Blocked): string {
 const page = readFileSync(new URL('../../docs/troubleshooting.md', import.meta.url), 'utf8');
 const problems = [...Object.values(SAMPLES), ...OTHER_SENTENCES];
 const sentences = problems.map((problem) => explain(problem).sentence);
-const reasons = [...BLOCKED.map(reasonOf), ...BY_ANSWER.map(([, because]) => because)];
+const reasons = [
+  ...BLOCKED.map(reasonOf),
+  ...BARRED.map((barred) => noRecords(factsOf({ barred }))!),
+  ...BY_ANSWER.map(([, because]) => because),
+];
 
 /** What the page gives as printed: a line that is nothing but code. */
 const printed = [...page.matchAll(/^`([^`]+)`$/gm)].map(([, text]) => text!);
