@@ -3,12 +3,15 @@ import { markedBlock } from '../src/core/marked-block.ts';
 /** The language of a start-up file. */
 export type Dialect = 'sh' | 'csh' | 'fish';
 
-/** What tells that a shell went through all its start-up files. */
-const PROOF = 'prep-it-starts';
+/** The exit status that tells that a shell went through all its start-up files. */
+const PROOF = 89;
+
+/** How long a shell may take for them, in seconds. */
+const PATIENCE = 20;
 
 const COMMENTS = [
   '# At interactive logins on a terminal alone: ssh HOST COMMAND, scp, sftp and rsync pass by here.',
-  '# NAME is tried first with all its start-up files, so whatever is wrong with it, this shell is left.',
+  `# NAME is tried first with all its start-up files, for ${PATIENCE} seconds at most: this shell is left whatever is wrong.`,
 ];
 
 /**
@@ -34,13 +37,21 @@ function quoted(path: string): string | undefined {
   return /^[^\n'\\!]+$/.test(path) ? `'${path}'` : undefined;
 }
 
-/** Monitor mode off, so that a trial never takes hold of the terminal. */
+/**
+ * Tries a shell, whose exit status is then `PROOF`; what it started itself may go on, so nobody waits for its output.
+ * Monitor mode is off, so that a trial never takes hold of the terminal. csh knows no `!` within quotes.
+ */
 function trial(path: string, name: string): string {
   const monitor = name === 'fish' || name.endsWith('csh') ? '' : '+m ';
-  return `${path} ${monitor}${name.endsWith('csh') ? '-ic' : '-lic'} 'echo ${PROOF}'`;
+  const flags = `${monitor}${name.endsWith('csh') ? '-ic' : '-lic'}`;
+  const limit = `(i=0; while [ $i -lt ${PATIENCE} ] && kill -0 $$; do sleep 1; i=$((i+1)); done; kill -9 $$) >/dev/null 2>&1`;
+  return `/bin/sh -c '${limit} & exec "$@"' sh ${path} ${flags} '/bin/sh -c "exit ${PROOF}"' </dev/null`;
 }
 
-/** `$-` has `c` where a command was given, but for dash, where `s` is missing then; bash sets that one too late. */
+/**
+ * `$-` has `c` where a command was given, but for dash, where `s` is missing then; bash sets that one too late. What
+ * may fail stands before `||`, for a shell with `-e`.
+ */
 function inSh(path: string, name: string, tried: string): readonly string[] {
   return [
     'case $-${BASH_VERSION:+s} in',
@@ -49,8 +60,9 @@ function inSh(path: string, name: string, tried: string): readonly string[] {
     `  if [ -z "\${PREP_SHELL-}" ] && [ -t 0 ] && [ -t 1 ] && [ -x ${path} ]; then`,
     `    PREP_SHELL=${name}`,
     '    export PREP_SHELL',
-    `    case $(${tried} </dev/null 2>/dev/null) in`,
-    `    *${PROOF}*)`,
+    `    ${tried} >/dev/null 2>&1 ||`,
+    '    case $? in',
+    `    ${PROOF})`,
     `      SHELL=${path}`,
     '      export SHELL',
     `      exec ${path} -l`,
@@ -64,13 +76,13 @@ function inSh(path: string, name: string, tried: string): readonly string[] {
   ];
 }
 
-/** csh redirects nothing within braces, and cannot redirect its errors alone: sh does both. */
 function inCsh(path: string, name: string, tried: string): readonly string[] {
   return [
     'if ( $?prompt && ! $?PREP_SHELL ) then',
     `  if ( -x ${path} && { tty -s } ) then`,
     `    setenv PREP_SHELL ${name}`,
-    `    if ( { sh -c 'case $("$@" </dev/null 2>/dev/null) in *${PROOF}*) exit 0;; esac; exit 1' sh ${tried} } ) then`,
+    `    ${tried} >& /dev/null`,
+    `    if ( $status == ${PROOF} ) then`,
     `      setenv SHELL ${path}`,
     `      exec ${path} -l`,
     '    endif',
@@ -86,7 +98,8 @@ function inFish(path: string, name: string, tried: string): readonly string[] {
     'if status is-login; and status is-interactive; and isatty stdin; and isatty stdout',
     `  if not set -q PREP_SHELL; and test -x ${path}`,
     `    set -gx PREP_SHELL ${name}`,
-    `    if ${tried} </dev/null 2>/dev/null | string match -q '*${PROOF}*'`,
+    `    ${tried} >/dev/null 2>&1`,
+    `    if test $status -eq ${PROOF}`,
     `      set -gx SHELL ${path}`,
     `      exec ${path} -l`,
     '    end',

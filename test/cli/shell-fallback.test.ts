@@ -122,6 +122,10 @@ describeSshd('--shell-fallback, where the login shell cannot be changed', () => 
           account.write('.zshrc', `exec ${shell} -l\n`);
         },
       };
+      wrong['its start-up file never ends'] = () => {
+        account.write('.zshrc', 'sleep 1000\n');
+        account.write(rc, account.read(rc).replace('-lt 20 ]', '-lt 2 ]'));
+      };
       for (const [what, spoil] of Object.entries(wrong)) {
         spoil();
         const { shell: got, variable } = await logIn(visit);
@@ -180,6 +184,14 @@ describeSshd('--shell-fallback, where the login shell cannot be changed', () => 
     expect(visit.account.tree()['dotfiles/bash_profile']).toMatchObject({ mode: '0600' });
     expect(visit.account.read('.profile')).not.toContain('prep');
     expect((await logIn(visit)).shell).toBe('zsh');
+  });
+
+  test('leaves a shell that ends at the first error', async () => {
+    visitTo('/bin/bash', { '.profile': 'set -e\n' });
+    const run = await prep();
+    expect(run.status, run.stderr).toBe(0);
+    visit.account.write('.zshrc', 'exit 1\n');
+    expect((await logIn(visit)).shell).toBe('bash');
   });
 
   test('passes by a command that is given on a terminal', async () => {
