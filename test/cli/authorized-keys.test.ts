@@ -123,7 +123,9 @@ describeSshd('~/.ssh', () => {
     visit.account.write('.ssh', 'a file');
     const run = await visit.prep([], { password: true });
     expect(run.status).toBe(1);
-    expect(run.stderr).toMatch(/ssh-dir is blocked: ~\/\.ssh is a file, not a directory/);
+    expect(run.stderr).toMatch(
+      /^prep: \S+: ssh-dir and authorized-keys are blocked: ~\/\.ssh is a file, not a directory; move it away\n$/,
+    );
     expect(visit.account.read('.ssh')).toBe('a file');
     expect(visit.account.tree()['.zshrc']).toBeDefined();
   });
