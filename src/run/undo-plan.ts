@@ -31,44 +31,48 @@ export function undoPlan(
 ): Plan {
   let predicted = facts;
   const changes = new Map<string, Change[]>();
-  const words = new Map<string, string[]>();
+  const left = new Map<string, Left[]>();
   for (const { step, change } of coalesced(lines).toReversed()) {
     const back = changeBack(predicted, facts, change);
-    if (typeof back === 'string') words.set(step, [...(words.get(step) ?? []), back]);
-    else changes.set(step, [...(changes.get(step) ?? []), back]);
-    if (typeof back !== 'string') predicted = rehearse(predicted, back);
+    if (typeof back !== 'string' && 'what' in back) {
+      changes.set(step, [...(changes.get(step) ?? []), back]);
+      predicted = rehearse(predicted, back);
+      continue;
+    }
+    const why = typeof back === 'string' ? { why: back } : back;
+    left.set(step, [...(left.get(step) ?? []), why]);
   }
   const names = [...new Set(lines.map(({ step }) => step))].toReversed();
-  // SFTP alone can neither see nor take back a login shell: that is no settled matter.
-  const beyond = facts.account.access === 'sftp' ? lines : [];
-  const shells = new Set(beyond.flatMap((line) => (line.change.what === 'entry' ? [] : line.step)));
-  const steps = names.map((name) => {
-    const kind = shells.has(name) ? 'blocked' : 'settled';
-    return undoStep(name, changes.get(name), words.get(name), kind);
-  });
+  const steps = names.map((name) => undoStep(name, changes.get(name) ?? [], left.get(name) ?? []));
   return { destination, facts, predicted, steps };
 }
 
-/** The change that takes one back, or why there is none. */
-function changeBack(now: Facts, found: Facts, change: Change): Change | string {
+/** Why something is not put back; whether it should have been. */
+interface Left {
+  readonly why: string;
+  readonly amiss?: true;
+}
+
+/** The change that takes one back, or why none is needed or wanted, or why there can be none. */
+type Back = Change | string | Left;
+
+function changeBack(now: Facts, found: Facts, change: Change): Back {
   if (change.what === 'entry') return entryBack(now, found, change);
   if (change.what === 'login-shell') return shellBack(found, change);
   return `what was done by ${commandText(change)} is not undone`;
 }
 
-function undoStep(
-  name: string,
-  changes: readonly Change[] | undefined,
-  words: readonly string[] | undefined,
-  kind: 'blocked' | 'settled',
-): PlannedStep {
-  const because = [...new Set(words)].join('; ');
-  const besides = because === '' ? {} : { besides: because };
-  const verdict: PlannedStep['verdict'] =
-    changes === undefined
-      ? { kind, because: because || 'nothing to put back' }
-      : { kind: 'changes', changes, ...besides };
-  return { name, title: `put back what ${name} changed`, verdict };
+function undoStep(name: string, changes: readonly Change[], left: readonly Left[]): PlannedStep {
+  const words = (amiss: true | undefined): string =>
+    [...new Set(left.flatMap((one) => (one.amiss === amiss ? one.why : [])))].join('; ');
+  const [besides, except] = [words(undefined), words(true)];
+  const title = `put back what ${name} changed`;
+  if (changes.length === 0) {
+    const because = [except, besides].filter(Boolean).join('; ') || 'nothing to put back';
+    return { name, title, verdict: { kind: except === '' ? 'settled' : 'blocked', because } };
+  }
+  const verdict = { changes, ...(except && { except }), ...(besides && { besides }) };
+  return { name, title, verdict: { kind: 'changes', ...verdict } };
 }
 
 /** Of several changes of the login shell in one run (there, and back again), only what they came to. */
@@ -83,10 +87,12 @@ function coalesced(lines: readonly JournalLine[]): readonly JournalLine[] {
   return before === change.after ? others : [...others, { ...last, change }];
 }
 
-function shellBack(facts: Facts, change: LoginShellChange): Change | string {
+function shellBack(facts: Facts, change: LoginShellChange): Back {
   const { loginShell, access } = facts.account;
-  if (access === 'sftp')
-    return 'SFTP can neither tell nor change the login shell; undo it where there is a shell';
+  if (access === 'sftp') {
+    const why = 'SFTP can neither tell nor change the login shell; undo it where there is a shell';
+    return { why, amiss: true };
+  }
   if (loginShell === change.before)
     return `the login shell is ${printable(loginShell)} again already`;
   if (loginShell !== change.after)
@@ -104,7 +110,7 @@ function shellBack(facts: Facts, change: LoginShellChange): Change | string {
   };
 }
 
-function entryBack(now: Facts, found: Facts, change: EntryChange): Change | string {
+function entryBack(now: Facts, found: Facts, change: EntryChange): Back {
   const { path, before, after } = change;
   const name = printablePath(path);
   const current = entryAt(now, path);
@@ -127,7 +133,8 @@ function entryBack(now: Facts, found: Facts, change: EntryChange): Change | stri
       ? `${name} holds other files by now; left there`
       : make(ABSENT, 'it was not there before');
   }
-  if (same(current, after)) {
+  const lost = lostCopy(name, found, before);
+  if (lost === undefined && same(current, after)) {
     const back = shown(found, before);
     return { ...make(back, reasonFor(before, back)), ...lines };
   }
@@ -139,10 +146,8 @@ function entryBack(now: Facts, found: Facts, change: EntryChange): Change | stri
   const inTheWay = current.kind === 'directory' && before.kind !== 'directory';
   if (inTheWay || current.kind === 'special' || current.kind === 'unreadable')
     return `${name} was changed since; left alone`;
-  return make(
-    shown(found, before),
-    'it was this before; it was edited since, and the edited version is kept',
-  );
+  const reason = 'it was this before; it was edited since, and the edited version is kept';
+  return lost ?? make(shown(found, before), reason);
 }
 
 function reasonFor(before: Entry, back: Entry): string {
@@ -212,6 +217,17 @@ function othersIn(now: Facts, found: Facts, path: RemotePath): boolean {
     for (const piece of other.slice(path.length + 1).split('\n')) gone.add(piece);
   }
   return names.some((name) => !gone.has(name));
+}
+
+/** What is wrong with the copy that was kept of an entry, if anything is. */
+function lostCopy(name: string, facts: Facts, before: Entry): Left | undefined {
+  const keptAt = before.kind === 'file' ? before.content.keptAt : undefined;
+  if (keptAt === undefined) return undefined;
+  const { kind } = entryAt(facts, keptAt);
+  if (kind === 'file') return undefined;
+  const wrong = kind === 'absent' ? 'is gone' : 'may not be read';
+  const why = `${name} stays: what it was before ${wrong} (it was kept as ~/${printablePath(keptAt)}); restore it from a backup`;
+  return { why, amiss: true };
 }
 
 /** The old entry as its kept copy is: others may have written into it until it was replaced, and on, where they have it open. */

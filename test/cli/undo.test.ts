@@ -4,6 +4,7 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  rmSync,
   utimesSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +13,7 @@ import { describeSshd } from '../support/describe-sshd.ts';
 import { accountOf, useSshd, type Visit } from '../support/stage.ts';
 import type { Tree } from '../support/tree.ts';
 
+const RUNS = '.local/state/prep';
 const OTHER_KEY =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 
@@ -159,6 +161,29 @@ describeSshd('prep undo', () => {
       expect(visit.account.read('.zshrc')).toBe('new\nedited since\n');
       expect(run.status).toBe(1);
       expect(visit.account.passwdShell()).toBe('/bin/bash');
+    });
+
+    test('previews and says that a kept copy is gone, and takes back the rest', async () => {
+      await visit.prep(['--yes'], { password: true });
+      const { account } = visit;
+      for (const name of readdirSync(join(account.home, RUNS))) {
+        const folder = join(account.home, RUNS, name);
+        for (const file of readdirSync(folder)) if (/^\d+$/.test(file)) rmSync(join(folder, file));
+      }
+      const changes = async (...flags: string[]): Promise<object> => {
+        const run = await undo('--json', ...flags);
+        expect(run.status).toBe(1);
+        expect(run.stderr).toMatch(
+          /^prep: \S+: dotfiles is blocked: \.zshrc stays: what it was before is gone \(it was kept as ~\/\.local\/state\/prep\/\S+\/\d+\); restore it from a backup$/m,
+        );
+        const { steps } = accountOf(run);
+        return steps.map(({ name, changes: made }) => [name, made]);
+      };
+      const shown = await changes('--dry-run');
+      expect(await changes('--yes')).toEqual(shown);
+      expect(visit.account.read('.zshrc')).toBe('new\n');
+      expect(visit.authorizedKeys).toBe(`${OTHER_KEY} other\n`);
+      expect(account.passwdShell()).toBe('/bin/bash');
     });
 
     test('takes back only the steps that are named', async () => {

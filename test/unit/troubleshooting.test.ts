@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { authorizedKeyLine, parseAuthorizedKey } from '../../src/core/authorized-key.ts';
-import type { Entry, Facts } from '../../src/core/facts.ts';
+import { contentOf, type Entry, type Facts } from '../../src/core/facts.ts';
 import type { Desired, LocalFile, Step } from '../../src/core/plan.ts';
 import { explain, PrepError, type Problem } from '../../src/core/problem.ts';
 import { remotePath } from '../../src/core/remote-path.ts';
 import { noRecords } from '../../src/core/records.ts';
 import { refusal } from '../../src/run/refusal.ts';
+import { undoPlan } from '../../src/run/undo-plan.ts';
 import { LoginKey } from '../../src/ssh/login-key.ts';
 import { authorizedKeys } from '../../steps/authorized-keys.ts';
 import { dotfiles } from '../../steps/dotfiles.ts';
@@ -317,6 +318,23 @@ const BY_ANSWER: readonly (readonly [source: string, because: string])[] = [
   ],
 ];
 
+/** What keeps undo from putting a file back. */
+function lostCopy(): string {
+  const keptAt = remotePath('.local/state/prep/0001-20260101T000000Z/3');
+  const change = {
+    what: 'entry',
+    path: remotePath('.zshrc'),
+    before: { kind: 'file', mode: 0o644, content: { ...contentOf(Buffer.from('old')), keptAt } },
+    after: file(0o644, 'new'),
+    reason: '',
+  } as const;
+  const facts = factsOf({ entries: { '.zshrc': change.after } });
+  const [undone] = undoPlan({ host: 'web1' }, facts, [
+    { number: 3, step: 'dotfiles', change },
+  ]).steps;
+  return undone?.verdict.kind === 'blocked' ? undone.verdict.because : 'undo is not blocked';
+}
+
 function dotfile(name: string, entry: LocalFile['entry']): LocalFile {
   return { path: remotePath(name), entry };
 }
@@ -335,6 +353,7 @@ const reasons = [
   ...BLOCKED.map(reasonOf),
   ...BARRED.map((barred) => noRecords(factsOf({ barred }))!),
   ...BY_ANSWER.map(([, because]) => because),
+  lostCopy(),
 ];
 
 /** What the page gives as printed: a line that is nothing but code. */
