@@ -14,6 +14,15 @@ import {
 } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import {
+  ANSWER,
+  answerOf,
+  DONE,
+  END_OF_FILE,
+  nameOf,
+  NOT_KNOWN,
+  statusOf,
+} from './sftp-answers.ts';
+import {
   CREAT,
   exists,
   listing,
@@ -62,17 +71,8 @@ export function serveSftp(channel: Duplex, options: SftpOptions): void {
   channel.on('error', () => undefined);
 }
 
-const [OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, , , , UNSUPPORTED] = Array(9).keys();
-const [VERSION, STATUS, HANDLE, DATA, NAME, ATTRS] = [2, 101, 102, 103, 104, 105] as const;
-
 /** Gives the answer; nothing means success. */
 type Operation = (request: PacketReader) => Promise<Buffer | void>;
-
-/** What an answer is before the request's number is put into it: a packet type and the rest. */
-const answerOf = (type: number, ...fields: readonly Buffer[]): Buffer =>
-  Buffer.concat([Buffer.from([type]), ...fields]);
-
-const END_OF_FILE = answerOf(STATUS, uint32(EOF!), string('End of file'), string(''));
 
 class SftpServer {
   readonly #options: SftpOptions;
@@ -89,7 +89,7 @@ class SftpServer {
     const reader = new PacketReader(request);
     const type = reader.byte();
     const id = reader.number();
-    if (type === 1) return packet(VERSION, uint32(3), ...EXTENSIONS);
+    if (type === 1) return packet(ANSWER.version, uint32(3), ...EXTENSIONS);
     const answer = await this.#perform(type, reader);
     return packet(answer[0]!, uint32(id), answer.subarray(1));
   }
@@ -104,8 +104,8 @@ class SftpServer {
   async #perform(type: number, reader: PacketReader): Promise<Buffer> {
     try {
       const operation = this.#operations[type];
-      if (operation === undefined) return status(UNSUPPORTED!, 'Operation unsupported');
-      return (await operation(reader)) ?? status(OK!, 'Success');
+      if (operation === undefined) return NOT_KNOWN;
+      return (await operation(reader)) ?? DONE;
     } catch (error) {
       return statusOf(error as NodeJS.ErrnoException);
     }
@@ -117,8 +117,8 @@ class SftpServer {
     4: (request) => this.#close(request),
     5: (request) => this.#read(request),
     6: (request) => this.#write(request),
-    7: async (request) => answerOf(ATTRS, attributes(await lstat(this.#path(request)))),
-    8: async (request) => answerOf(ATTRS, attributes(await this.#file(request).stat())),
+    7: async (request) => answerOf(ANSWER.attributes, attributes(await lstat(this.#path(request)))),
+    8: async (request) => answerOf(ANSWER.attributes, attributes(await this.#file(request).stat())),
     9: async (request) => setAttributes(this.#path(request), readAttributes(request)),
     10: async (request) => setFileAttributes(this.#file(request), readAttributes(request)),
     11: (request) => this.#openFolder(request),
@@ -126,10 +126,10 @@ class SftpServer {
     13: async (request) => unlink(this.#path(request)),
     14: (request) => this.#makeFolder(request),
     15: async (request) => rmdir(this.#path(request)),
-    16: async (request) => name(await resolve(this.#path(request))),
-    17: async (request) => answerOf(ATTRS, attributes(await stat(this.#path(request)))),
+    16: async (request) => nameOf(await resolve(this.#path(request))),
+    17: async (request) => answerOf(ANSWER.attributes, attributes(await stat(this.#path(request)))),
     18: (request) => this.#rename(request),
-    19: async (request) => name(await readlink(this.#path(request), 'buffer')),
+    19: async (request) => nameOf(await readlink(this.#path(request), 'buffer')),
     20: (request) => this.#symlink(request),
     200: (request) => this.#extended(request),
   };
@@ -160,7 +160,7 @@ class SftpServer {
     if (isNew) this.#options.own(path);
     const handle = this.#newHandle();
     this.#files.set(handle, file);
-    return answerOf(HANDLE, string(handle));
+    return answerOf(ANSWER.handle, string(handle));
   }
 
   async #close(request: PacketReader): Promise<void> {
@@ -178,7 +178,7 @@ class SftpServer {
     const buffer = Buffer.alloc(Math.min(request.number(), 256 * 1024));
     const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
     if (bytesRead === 0 && buffer.length > 0) return END_OF_FILE;
-    return answerOf(DATA, string(buffer.subarray(0, bytesRead)));
+    return answerOf(ANSWER.data, string(buffer.subarray(0, bytesRead)));
   }
 
   async #write(request: PacketReader): Promise<void> {
@@ -197,7 +197,7 @@ class SftpServer {
     const handle = this.#newHandle();
     const here = [Buffer.from('.'), Buffer.from('..'), ...names];
     this.#folders.set(handle, await Promise.all(here.map((child) => listing(path, child))));
-    return answerOf(HANDLE, string(handle));
+    return answerOf(ANSWER.handle, string(handle));
   }
 
   #readFolder(request: PacketReader): Promise<Buffer> {
@@ -205,7 +205,7 @@ class SftpServer {
     if (entries === undefined) return Promise.reject(new Error('Invalid handle'));
     const next = entries.splice(0, 100);
     if (next.length === 0) return Promise.resolve(END_OF_FILE);
-    return Promise.resolve(answerOf(NAME, uint32(next.length), ...next));
+    return Promise.resolve(answerOf(ANSWER.name, uint32(next.length), ...next));
   }
 
   async #makeFolder(request: PacketReader): Promise<void> {
@@ -238,7 +238,7 @@ class SftpServer {
     if (extension === 'hardlink@openssh.com') {
       return link(this.#path(request), this.#path(request));
     }
-    return status(UNSUPPORTED!, 'Operation unsupported');
+    return NOT_KNOWN;
   }
 }
 
@@ -247,19 +247,3 @@ const EXTENSIONS = [
   'hardlink@openssh.com',
   'fsync@openssh.com',
 ].flatMap((extension) => [string(extension), string('1')]);
-
-function name(path: Buffer): Buffer {
-  return answerOf(NAME, uint32(1), string(path), string(path), uint32(0));
-}
-
-function status(code: number, message: string): Buffer {
-  return answerOf(STATUS, uint32(code), string(message), string(''));
-}
-
-function statusOf(error: NodeJS.ErrnoException): Buffer {
-  if (error.code === 'ENOENT') return status(NO_SUCH_FILE!, 'No such file');
-  if (error.code === 'EACCES' || error.code === 'EPERM') {
-    return status(PERMISSION_DENIED!, 'Permission denied');
-  }
-  return status(FAILURE!, error.code === undefined ? error.message : 'Failure');
-}
