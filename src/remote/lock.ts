@@ -1,9 +1,11 @@
 import type { Content } from '../core/facts.ts';
 import { RUNS } from '../core/records.ts';
-import { parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
+import { joinPath, parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
 import { runFolder } from './journal.ts';
-import { LOCK } from './probe.ts';
 import { escapedForAnyShell } from './shell-text.ts';
+
+/** A symbolic link to nowhere whose target names the remote shell at work: made, read and removed in one call each. */
+export const LOCK: RemotePath = joinPath(RUNS, 'lock');
 
 /** How often a run looks whether another has ended, once a second. */
 export const ROUNDS = 40;

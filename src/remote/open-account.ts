@@ -4,7 +4,7 @@ import type { Session } from '../ssh/session.ts';
 import type { Account } from './account.ts';
 import type { Opening } from './opening.ts';
 import type { Holder } from './lock.ts';
-import type { Probe } from './probe.ts';
+import type { Probe } from './probe-script.ts';
 import { prepareProbe, ShellAccount } from './shell-account.ts';
 
 /**

@@ -3,6 +3,7 @@ import { PrepError } from '../core/problem.ts';
 import type { RemotePath } from '../core/remote-path.ts';
 import { journalOf } from './journal.ts';
 import {
+  LOCK,
   identityText,
   readHolder,
   readIdentity,
@@ -10,7 +11,6 @@ import {
   type Holder,
   type Identity,
 } from './lock.ts';
-import { LOCK } from './probe.ts';
 import { isDenied, isUnsupported, orNothing } from './sftp-errors.ts';
 import { isOver, ownIdentity, timeWord } from './sftp-identity.ts';
 import type { SftpRequests } from './sftp-requests.ts';

@@ -13,7 +13,8 @@ import { changeOnTerminal } from './login-shell.ts';
 import { evidenceScript, readEvidence, type Evidence } from './evidence.ts';
 import { sentTo } from './journal.ts';
 import { readHolder, sendingScript, waitingScript, type Holder } from './lock.ts';
-import { probeScript, readFacts, type Probe } from './probe.ts';
+import { probeScript, type Probe } from './probe-script.ts';
+import { readFacts } from './probe.ts';
 import { DEFAULT_KEYS_FILE, keysFileReadings, wantsKeys } from './sshd-config.ts';
 import { sendFiles, type Sending } from './transfer.ts';
 
