@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { dead, identity } from '../support/lock-holders.ts';
@@ -143,7 +142,7 @@ WAYS.forEach((way) =>
       const { visit, flags } = hardship;
       const gone = new AbortController();
       const vanishing = visit.begin(flags, gone.signal);
-      while (!visit.account.has('.local/state/prep/lock')) await sleep(2);
+      await visit.made('.local/state/prep/lock', vanishing);
       proxy.freeze();
       gone.abort();
       await vanishing;

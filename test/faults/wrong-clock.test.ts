@@ -1,54 +1,47 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { noCompiler } from '../support/compiled-library.ts';
 import { describeSshd } from '../support/describe-sshd.ts';
 import { Hardship, undisturbed, WAYS } from '../support/hardship.ts';
-import { sharedLibrary } from '../support/shared-library.ts';
 import { accountOf, useSshd } from '../support/stage.ts';
+import { useWrongClock } from '../support/wrong-clock.ts';
 
-const FAKETIME = sharedLibrary('faketime/libfaketime.so.1') ?? '';
-const why = FAKETIME === '' ? ' (skipped: libfaketime is not installed)' : '';
+const why = noCompiler === undefined ? '' : ` (skipped: ${noCompiler})`;
 
-const SHIFTS = ['-1y', '+1y'] as const;
-type Shift = (typeof SHIFTS)[number];
+const YEAR = 365 * 24 * 3600;
+const SHIFTS = [
+  ['-1y', -YEAR],
+  ['+1y', YEAR],
+] as const;
 
-/** What makes a program live in another year. Its timers run as ever, and files keep the times that they have. */
-function clock(shift: Shift): Record<string, string> {
-  return {
-    LD_PRELOAD: FAKETIME,
-    FAKETIME: shift,
-    FAKETIME_DONT_FAKE_MONOTONIC: '1',
-    NO_FAKE_STAT: '1',
-  };
-}
-
-/** The year it is there; faketime's years have 365 days. */
-function yearIn(shift: Shift): number {
-  const days = shift === '+1y' ? 365 : -365;
-  return new Date(Date.now() + days * 24 * 3600 * 1000).getUTCFullYear();
+/** The year it is there. */
+function yearIn(seconds: number): number {
+  return new Date(Date.now() + seconds * 1000).getUTCFullYear();
 }
 
 describe.skipIf(why !== '')(`a clock that is wrong by a year${why}`, () => {
+  const clock = useWrongClock();
+
   WAYS.forEach((way) =>
     describeSshd(`on the laptop, ${way.name},`, () => {
       const stage = useSshd(way.server);
 
-      test.each(SHIFTS)('%s changes nothing of what a run and undo do', async (shift) => {
+      test.each(SHIFTS)('%s changes nothing of what a run and undo do', async (_, seconds) => {
         const wanted = await undisturbed(stage, way);
         const hardship = new Hardship(stage, way);
         const flags = [...hardship.flags, '--json'];
-        const env = clock(shift);
+        const env = clock.environment(seconds);
         const run = await hardship.visit.prep(flags, { env, password: true });
         expect(accountOf(run), run.stderr).toMatchObject({ status: 'changed', verified: true });
         const names = Object.keys(hardship.visit.account.tree());
         const years = names.flatMap((name) => /\/0001-(\d{4})[^/]*$/.exec(name)?.[1] ?? []);
-        expect(years).toEqual([String(yearIn(shift))]);
+        expect(years).toEqual([String(yearIn(seconds))]);
         await hardship.recovers(wanted);
       });
     }),
   );
 
-  SHIFTS.forEach((shift) => {
-    const env = clock(shift);
+  SHIFTS.forEach(([shift, seconds]) => {
+    const env = clock.environment(seconds);
     const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     const [way] = WAYS;
 
@@ -62,7 +55,7 @@ describe.skipIf(why !== '')(`a clock that is wrong by a year${why}`, () => {
         const { visit } = hardship;
         const run = await visit.prep([...hardship.flags, '--json'], { password: true });
         expect(accountOf(run), run.stderr).toMatchObject({ status: 'changed', verified: true });
-        expect((await visit.ssh('date -u +%Y')).stdout).toBe(`${yearIn(shift)}\n`);
+        expect((await visit.ssh('date -u +%Y')).stdout).toBe(`${yearIn(seconds)}\n`);
         const again = await visit.prep([...hardship.flags, '--json']);
         expect(accountOf(again), again.stderr).toMatchObject({ status: 'unchanged' });
         await hardship.recovers(wanted);
@@ -74,7 +67,7 @@ describe.skipIf(why !== '')(`a clock that is wrong by a year${why}`, () => {
         const { visit } = hardship;
         const killed = new AbortController();
         const running = visit.begin(hardship.flags, killed.signal);
-        while (!visit.account.has('.local/state/prep/lock')) await turn();
+        await visit.made('.local/state/prep/lock', running);
         killed.abort();
         await running;
         visit.account.endSessions();

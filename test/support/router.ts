@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomPassword } from './account.ts';
 import { makeBusyboxRoot, noBusyboxRoot } from './busybox-root.ts';
+import { compileLibrary, noCompiler } from './compiled-library.ts';
 import { freePort } from './sshd.ts';
 
 const DROPBEAR = '/usr/sbin/dropbear';
@@ -12,9 +13,8 @@ const DROPBEAR = '/usr/sbin/dropbear';
 export const noRouter: string | undefined =
   noBusyboxRoot ??
   (existsSync(DROPBEAR) ? undefined : 'dropbear is not installed') ??
-  (spawnSync('sh', ['-c', 'command -v cc && command -v openssl']).status === 0
-    ? undefined
-    : 'cc or openssl is missing');
+  noCompiler ??
+  (spawnSync('sh', ['-c', 'command -v openssl']).status === 0 ? undefined : 'openssl is missing');
 
 /** A router as OpenWrt makes one: busybox, dropbear, and root as the only user. */
 export interface Router {
@@ -67,8 +67,7 @@ function furnish(root: string, password: string): void {
     mkdirSync(dirname(at(file)), { recursive: true });
     copyFileSync(file, at(file));
   }
-  const source = join(import.meta.dirname, 'openwrt-keys.c');
-  execFileSync('cc', ['-shared', '-fPIC', '-o', at('lib/keys.so'), source]);
+  compileLibrary('openwrt-keys', at('lib/keys.so'));
   const hash = execFileSync('openssl', ['passwd', '-6', '-stdin'], { input: password });
   const files = {
     passwd: 'root:x:0:0:root:/root:/bin/ash\n',

@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import type { AccountOptions } from './account.ts';
 import { Laptop, runPrep, type LaptopOptions, type PrepOptions, type PrepRun } from './laptop.ts';
@@ -64,6 +65,16 @@ export class Visit {
       killSignal: 'SIGKILL',
     });
     return new Promise((done) => child.on('error', () => undefined).on('close', () => done()));
+  }
+
+  /** Waits until the account has that file. @throws Error where the run of `begin` that is to make it ends first */
+  async made(name: string, run: Promise<void>): Promise<void> {
+    let over = false;
+    void run.then(() => (over = true));
+    while (!this.account.has(name)) {
+      if (over) throw new Error(`the run ended before it made ${name}`);
+      await sleep(1);
+    }
   }
 
   /** Runs `prep undo --yes DESTINATION` with the password. */

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compileLibrary, noCompiler } from './compiled-library.ts';
 import type { Laptop } from './laptop.ts';
 
 const MODULE = [
@@ -49,7 +50,7 @@ export function makeToken(laptop: Laptop): Token {
 
 /** Why there can be no security key here; undefined where there can. */
 export const noSecurityKey: string | undefined =
-  missing('cc') ??
+  noCompiler ??
   (existsSync('/usr/include/openssl/ec.h') ? undefined : 'libssl-dev is not installed');
 
 /** Compiles the security key of software-key.c; gives the file for `SecurityKeyProvider`, once a process. */
@@ -57,10 +58,8 @@ export function securityKeyProvider(): string {
   if (provider !== undefined) return provider;
   const folder = mkdtempSync(join(tmpdir(), 'prep-security-key-'));
   const file = join(folder, 'software-key.so');
-  const source = join(import.meta.dirname, 'software-key.c');
   // OpenSSL calls its functions for elliptic curves old; OpenSSH itself uses them.
-  const flags = ['-shared', '-fPIC', '-O1', '-Wall', '-Wno-deprecated-declarations'];
-  execFileSync('cc', [...flags, '-o', file, source, '-lcrypto'], { stdio: 'pipe' });
+  compileLibrary('software-key', file, ['-Wno-deprecated-declarations', '-lcrypto']);
   process.on('exit', () => spawnSync('rm', ['-rf', folder]));
   return (provider = file);
 }
