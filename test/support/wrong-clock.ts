@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +21,7 @@ export class WrongClock {
 
 /** Makes one for the tests of a file. */
 export function useWrongClock(): WrongClock {
-  const folder = join(tmpdir(), `prep-wrong-clock-${process.pid}`);
+  const folder = join(tmpdir(), `prep-wrong-clock-${randomUUID()}`);
   const library = join(folder, 'wrong-clock.so');
   beforeAll(() => {
     mkdirSync(folder);
