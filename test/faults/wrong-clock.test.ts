@@ -29,7 +29,7 @@ describe.skipIf(why !== '')(`a clock that is wrong by a year${why}`, () => {
         const wanted = await undisturbed(stage, way);
         const hardship = new Hardship(stage, way);
         const flags = [...hardship.flags, '--json'];
-        const env = clock.environment(seconds);
+        const env = clock(seconds);
         const run = await hardship.visit.prep(flags, { env, password: true });
         expect(accountOf(run), run.stderr).toMatchObject({ status: 'changed', verified: true });
         const names = Object.keys(hardship.visit.account.tree());
@@ -41,7 +41,7 @@ describe.skipIf(why !== '')(`a clock that is wrong by a year${why}`, () => {
   );
 
   SHIFTS.forEach(([shift, seconds]) => {
-    const env = clock.environment(seconds);
+    const env = clock(seconds);
     const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     const [way] = WAYS;
 

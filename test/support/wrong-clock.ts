@@ -5,22 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { compileLibrary } from './compiled-library.ts';
 
-/** A clock that is wrong, for programs that are started with its environment. */
-export class WrongClock {
-  readonly #library: string;
-
-  constructor(library: string) {
-    this.#library = library;
-  }
-
-  /** What makes a program, and what it starts, live so many seconds from now; negative for the past. */
-  environment(seconds: number): Record<string, string> {
-    return { LD_PRELOAD: this.#library, WRONG_CLOCK: String(seconds) };
-  }
-}
-
-/** Makes one for the tests of a file. */
-export function useWrongClock(): WrongClock {
+/**
+ * Makes a clock that is wrong, for the tests of a file: the environment in which a program, and what it starts, lives
+ * so many seconds from now; negative for the past.
+ */
+export function useWrongClock(): (seconds: number) => Record<string, string> {
   const folder = join(tmpdir(), `prep-wrong-clock-${randomUUID()}`);
   const library = join(folder, 'wrong-clock.so');
   beforeAll(() => {
@@ -30,5 +19,5 @@ export function useWrongClock(): WrongClock {
     for (const path of [folder, library]) chmodSync(path, 0o755);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return new WrongClock(library);
+  return (seconds) => ({ LD_PRELOAD: library, WRONG_CLOCK: String(seconds) });
 }
