@@ -3,12 +3,12 @@ import { INLINE_LIMIT, sameContent, type Content, type Entry } from '../core/fac
 import type { EntryChange } from '../core/plan.ts';
 import { printablePath } from '../core/printable.ts';
 import { PrepError } from '../core/problem.ts';
-import { parentOf, type RemotePath } from '../core/remote-path.ts';
+import type { RemotePath } from '../core/remote-path.ts';
 import { journalLine, keepsCopy, keptAt, sentTo, temporaryAt } from './journal.ts';
 import type { SftpRun } from './sftp-run.ts';
 import { readEntry } from './sftp-probe.ts';
 import { create, measure, piecesAt, type Measure } from './sftp-contents.ts';
-import { isDenied, orNothing } from './sftp-errors.ts';
+import { explained, orNothing } from './sftp-errors.ts';
 import type { Setting, SftpRequests } from './sftp-requests.ts';
 import { beginning } from './transfer.ts';
 
@@ -223,31 +223,3 @@ async function alter(
   const time = before.kind === 'file' && before.mtime === after.mtime ? undefined : after.mtime;
   return sftp.set(path, { mode: after.mode, ...both(time) });
 }
-
-/** What went wrong in words. SFTP says "Failure" of most things, so a full or read-only file system is asked for. */
-export async function explained(
-  sftp: SftpRequests,
-  path: RemotePath,
-  error: unknown,
-): Promise<PrepError> {
-  if (error instanceof PrepError) return error;
-  const said = error instanceof Error ? error.message : String(error);
-  const name = printablePath(path);
-  if (isDenied(error)) return new PrepError({ code: 'not-writable', path: name, said }, error);
-  if (NO_EXTENSION.test(said)) {
-    const cause = 'its SFTP server cannot replace a file in one step (posix-rename@openssh.com)';
-    return new PrepError({ code: 'write-failed', path: name, said: cause }, error);
-  }
-  const home = '.' as RemotePath;
-  const there = await sftp
-    .fileSystem(parentOf(path) ?? home)
-    // What holds it may not be there either.
-    .then((found) => found ?? sftp.fileSystem(home))
-    .catch(() => undefined);
-  const code =
-    there?.full === true ? 'disk-full' : there?.readOnly === true ? 'not-writable' : 'write-failed';
-  return new PrepError({ code, path: name, said }, error);
-}
-
-/** What ssh2 says of an extension that the server has not announced. */
-const NO_EXTENSION = /does not support this extended request/;

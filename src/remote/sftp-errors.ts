@@ -1,5 +1,7 @@
+import { printablePath } from '../core/printable.ts';
 import { PrepError } from '../core/problem.ts';
-import { remotePath, type RemotePath } from '../core/remote-path.ts';
+import { parentOf, remotePath, type RemotePath } from '../core/remote-path.ts';
+import type { SftpRequests } from './sftp-requests.ts';
 
 /** Status codes of the protocol (draft-ietf-secsh-filexfer-02, section 7). */
 const [EOF, NO_SUCH_FILE, PERMISSION_DENIED, OP_UNSUPPORTED] = [1, 2, 3, 8];
@@ -61,3 +63,31 @@ export function orNothing(error: unknown): undefined {
   if (error instanceof PrepError) throw error;
   return undefined;
 }
+
+/** What went wrong in words. SFTP says "Failure" of most things, so a full or read-only file system is asked for. */
+export async function explained(
+  sftp: SftpRequests,
+  path: RemotePath,
+  error: unknown,
+): Promise<PrepError> {
+  if (error instanceof PrepError) return error;
+  const said = error instanceof Error ? error.message : String(error);
+  const name = printablePath(path);
+  if (isDenied(error)) return new PrepError({ code: 'not-writable', path: name, said }, error);
+  if (NO_EXTENSION.test(said)) {
+    const cause = 'its SFTP server cannot replace a file in one step (posix-rename@openssh.com)';
+    return new PrepError({ code: 'write-failed', path: name, said: cause }, error);
+  }
+  const home = '.' as RemotePath;
+  const there = await sftp
+    .fileSystem(parentOf(path) ?? home)
+    // What holds it may not be there either.
+    .then((found) => found ?? sftp.fileSystem(home))
+    .catch(() => undefined);
+  const code =
+    there?.full === true ? 'disk-full' : there?.readOnly === true ? 'not-writable' : 'write-failed';
+  return new PrepError({ code, path: name, said }, error);
+}
+
+/** What ssh2 says of an extension that the server has not announced. */
+const NO_EXTENSION = /does not support this extended request/;
