@@ -110,6 +110,7 @@ export class ChangeProgress {
     }
     if (change.what === 'login-shell') return this.chsh?.problem() ?? failure(pathOf(change), said);
     const unsent = change.what === 'entry' ? this.unsent.get(change.path) : undefined;
+    if (unsent?.code === 'write-failed') return failure(unsent.path, unsent.said);
     if (unsent !== undefined) return unsent;
     if (status === STALE) return { code: 'stale', path: pathOf(change), found: said };
     return failure(pathOf(change), said);

@@ -64,11 +64,15 @@ export function orNothing(error: unknown): undefined {
   return undefined;
 }
 
-/** What went wrong in words. SFTP says "Failure" of most things, so a full or read-only file system is asked for. */
+/**
+ * What went wrong in words. SFTP says "Failure" of most things, so a full or read-only file system is asked for: that
+ * of `written`, where what is to be at the path is written elsewhere first.
+ */
 export async function explained(
   sftp: SftpRequests,
   path: RemotePath,
   error: unknown,
+  written = path,
 ): Promise<PrepError> {
   if (error instanceof PrepError) return error;
   const said = error instanceof Error ? error.message : String(error);
@@ -80,7 +84,7 @@ export async function explained(
   }
   const home = '.' as RemotePath;
   const there = await sftp
-    .fileSystem(parentOf(path) ?? home)
+    .fileSystem(parentOf(written) ?? home)
     // What holds it may not be there either.
     .then((found) => found ?? sftp.fileSystem(home))
     .catch(() => undefined);

@@ -6,8 +6,10 @@ import type { Content } from '../core/facts.ts';
 import { printable, printablePath } from '../core/printable.ts';
 import { PrepError, problemOf, type Problem } from '../core/problem.ts';
 import type { RemotePath } from '../core/remote-path.ts';
-import type { Session } from '../ssh/session.ts';
+import type { Session, Sftp } from '../ssh/session.ts';
 import type { Conversation } from './conversation.ts';
+import { explained } from './sftp-errors.ts';
+import { SftpRequests } from './sftp-requests.ts';
 import { pathWord, printfFormat } from './shell-text.ts';
 import { pooled } from './side-by-side.ts';
 
@@ -52,9 +54,10 @@ export async function sendFiles(
           return byShell(file, source, from);
         });
     } catch (error) {
-      unsent.set(file.path, whyNot(file.path, error));
+      unsent.set(file.path, await whyNot(file, error, sftp));
       // Half a file may be what fills the disk.
-      await sftp?.delete(file.to, true).catch(() => undefined);
+      if (sftp === undefined) await conversation.run(`rm -f ${pathWord(file.to)}`);
+      else await sftp.delete(file.to, true).catch(() => undefined);
     }
   };
   try {
@@ -84,12 +87,19 @@ export async function beginning({
 }
 
 /** @throws PrepError where the connection broke */
-function whyNot(path: RemotePath, error: unknown): Problem {
+async function whyNot(
+  { path, to }: Sending,
+  error: unknown,
+  sftp: Sftp | undefined,
+): Promise<Problem> {
   if (error instanceof PrepError && error.problem.code !== 'connection-lost') return error.problem;
   const text = error instanceof Error ? error.message : String(error);
   if (error instanceof PrepError || LOST.test(text)) {
     throw new PrepError({ code: 'connection-lost', certain: 0, uncertain: 0 }, error);
   }
+  // What could not be read here has a name for a code.
+  if (sftp !== undefined && typeof (error as { code?: unknown }).code === 'number')
+    return (await explained(new SftpRequests(sftp), path, error, to)).problem;
   const said = printable(text);
   return { code: 'write-failed', path: printablePath(path), said };
 }

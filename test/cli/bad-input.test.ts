@@ -204,7 +204,14 @@ function canMount(): boolean {
   return status === 0;
 }
 
-WAYS.forEach((way) =>
+[
+  ...WAYS,
+  { name: 'over a shell without SFTP', server: { sftp: 'none' } as const },
+  {
+    name: 'over a shell on the only channel',
+    server: { sftp: 'none', config: ['MaxSessions 1'] } as const,
+  },
+].forEach((way) =>
   describeSshd(`${way.name}, a home that cannot be written`, () => {
     const stage = useSshd(way.server);
     let visit: Visit;
@@ -242,10 +249,13 @@ WAYS.forEach((way) =>
       expect(account.passwdShell()).toBe('/bin/bash');
     });
 
-    test.skipIf(!mountable)('because the disk fills up while it is written', async () => {
+    test.skipIf(!mountable).each([
+      ['text', 'x'],
+      ['no text', '\0'],
+    ])('because the disk fills up while %s is written', async (_, content) => {
       mount('-o', 'size=64k');
       const { account, laptop } = visit;
-      laptop.write('.zshrc', 'x'.repeat(70_000));
+      laptop.write('.zshrc', content.repeat(70_000));
       const run = await visit.prep([], { password: true });
       expect(run.status).toBe(1);
       expect(run.stderr).toMatch(/\.zshrc could not be written: no space left/i);
